@@ -1,0 +1,99 @@
+//! Writes text with a trained model: `cargo run --bin sample -- think_steps=4 topk=64`.
+
+use std::io::{Read, Write, stdin, stdout};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use nanoebm::config::{self, Action, Mode, Program, SampleConfig};
+use nanoebm::data::Vocab;
+use nanoebm::load::load;
+use nanoebm::sample::{Chooser, Generation, encode_prompt};
+use nanoebm::{device, program, train};
+
+const PROGRAM: Program = Program {
+    name: "sample",
+    about: "Write text with a trained model, thinking before each character",
+    flags: &[("quiet", "Print the text and nothing else")],
+};
+const RULE: &str = "================================================================================";
+
+fn main() -> ExitCode {
+    program::run(run)
+}
+
+fn run() -> anyhow::Result<u8> {
+    let (jobs, quiet) = match config::parse::<SampleConfig>(&PROGRAM, std::env::args_os().skip(1))? {
+        Action::Print(text) => return program::print(&text),
+        Action::Run { jobs, flags, .. } => (jobs, flags.has("quiet")),
+    };
+    for job in &jobs {
+        sample(&job.config, quiet)?;
+    }
+    Ok(0)
+}
+
+fn sample(config: &SampleConfig, quiet: bool) -> anyhow::Result<()> {
+    let prompt = read_prompt(&config.prompt)?;
+    let device = device::resolve(&config.device)?;
+    let loaded = load(config.checkpoint.as_deref(), &config.out_dir, &config.model, device)?;
+    let vocab = loaded.vocab(&config.data_path)?;
+    let (ids, dropped) = encode_prompt(&vocab, &prompt);
+    if !dropped.is_empty() {
+        eprintln!("⚠ The model does not know these characters of the prompt; they are dropped: {dropped:?}");
+    }
+    let think_steps = (config.mode == Mode::Think).then_some(config.think_steps);
+    if !quiet {
+        println!("✓ Using device: {device:?}");
+        loaded.notes.iter().for_each(|note| println!("✓ {note}"));
+        match think_steps {
+            Some(steps) => println!("✓ System 2: {steps} steps of thinking for each character"),
+            None => println!("✓ System 1: no thinking"),
+        }
+    }
+    tch::manual_seed(config.seed);
+    let chooser = Chooser::new(config);
+    let compute = train::kind(config.dtype);
+    let mut generation = Generation::new(&loaded.ebm, &ids, config.num_samples, think_steps, chooser, compute);
+    let mut out = stdout().lock();
+    let rule = |out: &mut dyn Write| if quiet { Ok(()) } else { writeln!(out, "{RULE}") };
+    let start: String = ids.iter().filter_map(|&id| vocab.char(id)).collect();
+    let start = if prompt.is_empty() { "" } else { start.as_str() };
+    rule(&mut out)?;
+    if config.num_samples == 1 {
+        write!(out, "{start}")?;
+        out.flush()?;
+        for _ in 0..config.max_new_tokens {
+            write_chars(&mut out, &vocab, &generation.next_tokens())?;
+            out.flush()?;
+        }
+        writeln!(out)?;
+        rule(&mut out)?;
+        return Ok(());
+    }
+    // Several texts grow together; each is printed when all are done.
+    let steps: Vec<Vec<i64>> = (0..config.max_new_tokens).map(|_| generation.next_tokens()).collect();
+    for n in 0..config.num_samples as usize {
+        write!(out, "{start}")?;
+        write_chars(&mut out, &vocab, &steps.iter().map(|tokens| tokens[n]).collect::<Vec<_>>())?;
+        writeln!(out)?;
+        rule(&mut out)?;
+    }
+    Ok(())
+}
+
+fn write_chars(out: &mut dyn Write, vocab: &Vocab, ids: &[i64]) -> std::io::Result<()> {
+    write!(out, "{}", ids.iter().filter_map(|&id| vocab.char(id)).collect::<String>())
+}
+
+/// The prompt itself, `@file`, or `-` for standard input.
+fn read_prompt(prompt: &str) -> anyhow::Result<String> {
+    if prompt == "-" {
+        let mut text = String::new();
+        stdin().read_to_string(&mut text).context("cannot read the prompt from standard input")?;
+        return Ok(text);
+    }
+    match prompt.strip_prefix('@') {
+        Some(file) => std::fs::read_to_string(file).with_context(|| format!("cannot read the prompt from {file}")),
+        None => Ok(prompt.to_owned()),
+    }
+}

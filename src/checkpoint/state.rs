@@ -1,0 +1,303 @@
+//! What nanoEBM keeps in a checkpoint, under the names that PyTorch knows: reading.
+//!
+//! `{"model": state_dict, "optimizer": AdamW state_dict, "step": int, "config": {…}}`, and one key of our own, `nanoebm`, with
+//! everything that the original has no place for ([`Extra`]). A file without it was written by the original.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use tch::{Kind, Tensor, no_grad};
+
+use super::{Archive, CheckpointError, DType, Object, TensorRef};
+use crate::config::{Config, ModelConfig};
+use crate::data::{Position, Vocab};
+use crate::ebm::Ebm;
+use crate::optim::AdamW;
+
+/// The key of everything that is ours.
+pub(super) const OUR_KEY: &str = "nanoebm";
+/// Tied to `wte`; in every checkpoint, though the EBM does not use it.
+pub(super) const LM_HEAD: &str = "transformer.lm_head.weight";
+/// The tensor that [`LM_HEAD`] shares its storage with.
+pub(super) const WTE: &str = "transformer.transformer.wte.weight";
+/// What `torch.compile` puts before every name.
+const COMPILED_PREFIX: &str = "_orig_mod.";
+
+/// Why a readable archive is not a usable nanoEBM checkpoint.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// The file itself cannot be read or written.
+    #[error(transparent)]
+    Archive(#[from] CheckpointError),
+    /// Not the dict that nanoEBM saves.
+    #[error("{file}: no usable {key:?} entry; a nanoEBM checkpoint is a dict with model, optimizer, step and config")]
+    Entry {
+        /// The file
+        file: PathBuf,
+        /// Where in the dict
+        key: String,
+    },
+    /// A configuration that this program does not understand.
+    #[error("{file}: its configuration: {reason}")]
+    Config {
+        /// The file
+        file: PathBuf,
+        /// What is wrong
+        reason: String,
+    },
+    /// A tensor that the model needs.
+    #[error("{file}: tensor {name} is missing")]
+    Missing {
+        /// The file
+        file: PathBuf,
+        /// The tensor
+        name: String,
+    },
+    /// A tensor that the model does not have.
+    #[error("{file}: tensor {name} belongs to no parameter of this model")]
+    Unexpected {
+        /// The file
+        file: PathBuf,
+        /// The tensor
+        name: String,
+    },
+    /// A tensor of another shape.
+    #[error("{file}: tensor {name} has shape {found:?}, but this model wants {expected:?}")]
+    Shape {
+        /// The file
+        file: PathBuf,
+        /// The tensor
+        name: String,
+        /// What the model has
+        expected: Vec<i64>,
+        /// What the file has
+        found: Vec<i64>,
+    },
+    /// A tensor of integers where numbers with a fraction belong.
+    #[error("{file}: tensor {name} holds {found:?}, but weights are float32, float64, float16 or bfloat16")]
+    DType {
+        /// The file
+        file: PathBuf,
+        /// The tensor
+        name: String,
+        /// What the file has
+        found: DType,
+    },
+    /// `lm_head` and `wte` are one tensor in this model.
+    #[error("{file}: transformer.lm_head.weight differs from wte, but the two are tied")]
+    Untied {
+        /// The file
+        file: PathBuf,
+    },
+    /// A resume under other shapes.
+    #[error(
+        "{file} was trained with model.{key}={found}, but this run has {expected}; \
+         repeat the overrides of that run (its overrides.yaml lists them) next to load_checkpoint="
+    )]
+    OtherShape {
+        /// The file
+        file: PathBuf,
+        /// The key
+        key: &'static str,
+        /// This run's value
+        expected: String,
+        /// The file's value
+        found: String,
+    },
+}
+
+/// What our checkpoints carry beyond the original's.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Extra {
+    /// Version of nanoebm that wrote the file
+    pub version: String,
+    /// Its git commit, where known
+    pub commit: Option<String>,
+    /// The full effective configuration
+    pub config: Config,
+    /// All characters, in the order of their ids
+    pub vocab: String,
+    /// Where the run stood in its data
+    pub position: Position,
+    /// Best validation loss so far
+    pub best_val_nll: Option<f64>,
+}
+
+/// A checkpoint that was read; its tensors are still as they were in the file.
+#[derive(Debug)]
+pub struct Checkpoint {
+    /// Where it came from
+    pub path: PathBuf,
+    /// Training steps done
+    pub step: i64,
+    /// The model's configuration: the file's own, or the original's behaviour where the original wrote it
+    pub model: ModelConfig,
+    /// The original's `config["data"]["data_path"]`, or ours
+    pub data_path: Option<PathBuf>,
+    /// What only our files have
+    pub ours: Option<Extra>,
+    archive: Archive,
+}
+
+impl Checkpoint {
+    /// Reads and understands a file; weights are looked at when they are loaded into a model.
+    pub fn read(path: &Path) -> Result<Self, StateError> {
+        let archive = Archive::read(path)?;
+        let entry = |key: &str| StateError::Entry { file: path.to_owned(), key: key.to_owned() };
+        let root = &archive.root;
+        let step = root.get("step").and_then(Object::as_i64).ok_or_else(|| entry("step"))?;
+        let config = root.get("config").ok_or_else(|| entry("config"))?;
+        let bad_config = |reason: String| StateError::Config { file: path.to_owned(), reason };
+        let ours = match root.get(OUR_KEY) {
+            Some(object) => Some(serde_json::from_value::<Extra>(to_json(object)).map_err(|e| bad_config(e.to_string()))?),
+            None => None,
+        };
+        let model = match &ours {
+            Some(extra) => extra.config.model.clone(),
+            None => original_model(config).map_err(bad_config)?,
+        };
+        model.validate().map_err(|e| bad_config(e.to_string()))?;
+        let data_path = config.get("data").and_then(|d| d.get("data_path")).and_then(Object::as_str).map(PathBuf::from);
+        Ok(Self { path: path.to_owned(), step, model, data_path, ours, archive })
+    }
+
+    /// The vocabulary, where the file carries it.
+    pub fn vocab(&self) -> Option<Vocab> {
+        self.ours.as_ref().map(|extra| Vocab::new(extra.vocab.chars()))
+    }
+
+    /// An error unless the model of this run has the shapes of the file's.
+    pub fn check_shapes(&self, run: &ModelConfig) -> Result<(), StateError> {
+        let file = &self.model;
+        let shapes = [
+            ("vocab_size", run.vocab_size, file.vocab_size),
+            ("block_size", run.block_size, file.block_size),
+            ("n_layer", run.n_layer, file.n_layer),
+            ("n_head", run.n_head, file.n_head),
+            ("n_embd", run.n_embd, file.n_embd),
+            ("bias", run.bias.into(), file.bias.into()),
+        ];
+        match shapes.into_iter().find(|(_, expected, found)| expected != found) {
+            None => Ok(()),
+            Some((key, expected, found)) => Err(StateError::OtherShape {
+                file: self.path.clone(),
+                key,
+                expected: expected.to_string(),
+                found: found.to_string(),
+            }),
+        }
+    }
+
+    /// Copies the weights into a model; every tensor must be there, fit, and belong.
+    pub fn load_model(&self, ebm: &Ebm) -> Result<(), StateError> {
+        let entry = || StateError::Entry { file: self.path.clone(), key: "model".to_owned() };
+        let Some(Object::Dict(pairs)) = self.archive.root.get("model") else { return Err(entry()) };
+        let mut tensors = BTreeMap::new();
+        for (name, value) in pairs {
+            let (Some(name), Object::Tensor(tensor)) = (name.as_str(), value) else { return Err(entry()) };
+            tensors.insert(name.strip_prefix(COMPILED_PREFIX).unwrap_or(name), tensor);
+        }
+        let missing = |name: &str| StateError::Missing { file: self.path.clone(), name: name.to_owned() };
+        for (name, mut target) in state_dict(ebm) {
+            let source = tensors.remove(name.as_str()).ok_or_else(|| missing(&name))?;
+            let values = self.tensor(&name, source, &target.size())?;
+            // lm_head comes after wte, which is the same tensor: by then the two must agree.
+            if name == LM_HEAD && values != target.to_device(tch::Device::Cpu) {
+                return Err(StateError::Untied { file: self.path.clone() });
+            }
+            no_grad(|| target.copy_(&values));
+        }
+        match tensors.into_keys().next() {
+            Some(name) => Err(StateError::Unexpected { file: self.path.clone(), name: name.to_owned() }),
+            None => Ok(()),
+        }
+    }
+
+    /// Copies the optimizer's memory; parameters are matched by position, as PyTorch does.
+    pub fn load_optimizer(&self, optimizer: &mut AdamW) -> Result<(), StateError> {
+        let entry = |key: String| StateError::Entry { file: self.path.clone(), key };
+        let state = self.archive.root.get("optimizer").and_then(|o| o.get("state"));
+        let Some(Object::Dict(pairs)) = state else { return Err(entry("optimizer.state".to_owned())) };
+        let moments = optimizer.moments();
+        if pairs.is_empty() {
+            return Ok(()); // no step was taken
+        }
+        if pairs.len() != moments.len() {
+            return Err(entry(format!("optimizer.state of {} parameters", moments.len())));
+        }
+        for (i, moments) in moments.into_iter().enumerate() {
+            let of = pairs.iter().find(|(k, _)| k.as_i64() == Some(i as i64)).map(|(_, v)| v);
+            let field = |name: &str| match of.and_then(|o| o.get(name)) {
+                Some(Object::Tensor(tensor)) => Ok(tensor),
+                _ => Err(entry(format!("optimizer.state.{i}.{name}"))),
+            };
+            let shape = moments.exp_avg.size();
+            let named = |kind: &str| format!("optimizer {kind} of {}", moments.name);
+            for (kind, mut target) in [("exp_avg", moments.exp_avg), ("exp_avg_sq", moments.exp_avg_sq)] {
+                let values = self.tensor(&named(kind), field(kind)?, &shape)?;
+                no_grad(|| target.copy_(&values));
+            }
+            optimizer.step = self.tensor(&named("step"), field("step")?, &[])?.double_value(&[]) as i64;
+        }
+        Ok(())
+    }
+
+    /// A tensor of the file as fp32 on the CPU, of the given shape.
+    fn tensor(&self, name: &str, source: &TensorRef, expected: &[i64]) -> Result<Tensor, StateError> {
+        let (file, name) = (self.path.clone(), name.to_owned());
+        let found: Vec<i64> = source.shape.iter().map(|&n| n as i64).collect();
+        if found != expected {
+            return Err(StateError::Shape { file, name, expected: expected.to_vec(), found });
+        }
+        let dtype = self.archive.dtype(source);
+        let kind = match dtype {
+            DType::F32 => Kind::Float,
+            DType::F64 => Kind::Double,
+            DType::F16 => Kind::Half,
+            DType::BF16 => Kind::BFloat16,
+            found => return Err(StateError::DType { file, name, found }),
+        };
+        Ok(Tensor::from_data_size(&self.archive.tensor_bytes(source)?, &found, kind).to_kind(Kind::Float))
+    }
+}
+
+/// The model's tensors under the checkpoint's names, in `state_dict()` order.
+pub fn state_dict(ebm: &Ebm) -> Vec<(String, Tensor)> {
+    let mut named = vec![("alpha".to_owned(), ebm.alpha.shallow_clone())];
+    for param in ebm.params().iter().filter(|p| p.name != "alpha") {
+        if param.name == "energy_head.weight" {
+            named.push((LM_HEAD.to_owned(), ebm.transformer.wte.shallow_clone()));
+        }
+        named.push((param.name.clone(), param.tensor.shallow_clone()));
+    }
+    named
+}
+
+/// The original's `config["model"]` on top of the original's behaviour.
+fn original_model(config: &Object) -> Result<ModelConfig, String> {
+    let Some(Object::Dict(pairs)) = config.get("model") else { return Err("it has no model section".to_owned()) };
+    let mut model = ModelConfig::upstream();
+    for (key, value) in pairs {
+        let key = key.as_str().ok_or("a key is not text")?;
+        let value = serde_yaml::to_value(to_json(value)).map_err(|e| e.to_string())?;
+        model.set(key, &value).map_err(|e| e.to_string())?;
+    }
+    Ok(model)
+}
+
+/// The part of an object that JSON has words for; tensors become null.
+fn to_json(object: &Object) -> serde_json::Value {
+    use serde_json::Value;
+    match object {
+        Object::None | Object::Tensor(_) => Value::Null,
+        Object::Bool(b) => Value::Bool(*b),
+        Object::Int(i) => Value::from(*i),
+        Object::Float(f) => Value::from(*f),
+        Object::Str(s) => Value::from(s.as_str()),
+        Object::List(items) | Object::Tuple(items) => Value::Array(items.iter().map(to_json).collect()),
+        Object::Dict(pairs) => {
+            Value::Object(pairs.iter().filter_map(|(k, v)| Some((k.as_str()?.to_owned(), to_json(v)))).collect())
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Settings that take one of a few words: each enum knows its words, so that errors and `--help` can list them.
+
+use serde::{Deserialize, Serialize};
+
+/// Declares an enum whose variants are written in YAML, and on the command line, as the given words.
+macro_rules! choice {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+        pub enum $name {
+            $($(#[$variant_doc])* #[serde(rename = $word)] $variant,)+
+        }
+
+        impl $name {
+            /// The words, in the order of the variants.
+            pub const NAMES: &'static [&'static str] = &[$($word),+];
+
+            /// The word for this variant.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word,)+
+                }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+choice! {
+    /// Where the negatives of contrastive divergence come from.
+    ContrastiveType {
+        /// Short chains that start at the batch (CD-k).
+        Cd = "cd",
+        /// A persistent buffer of particles, picked at random (PCD).
+        Pcd = "pcd",
+        /// Parallel persistent chains with random restarts (Fast PCD).
+        FastPcd = "fast_pcd",
+    }
+}
+
+choice! {
+    /// How the energies of the positions are reduced to the one that refinement descends.
+    RefineReduction {
+        /// The original's: the step shrinks with batch times length.
+        Mean = "mean",
+        /// Every position descends its own energy.
+        Sum = "sum",
+    }
+}
+
+choice! {
+    /// Which token's energy contrastive divergence lowers at position t.
+    ContrastiveEnergy {
+        /// The original's: the token at t, which was just read.
+        SameToken = "same_token",
+        /// The token to be predicted, from the hidden states the loss already has.
+        NextToken = "next_token",
+    }
+}
+
+choice! {
+    /// The precision of a forward pass.
+    Dtype {
+        /// 32-bit floats.
+        Float32 = "float32",
+        /// bfloat16 where it is safe.
+        Bfloat16 = "bfloat16",
+    }
+}
+
+choice! {
+    /// How text is generated.
+    Mode {
+        /// System 2: refine the logits before each token.
+        Think = "think",
+        /// System 1: the transformer's logits as they are.
+        Fast = "fast",
+    }
+}
+
+choice! {
+    /// Which part of the text is evaluated.
+    Split {
+        /// The last tenth, which training never saw.
+        Val = "val",
+        /// The first nine tenths.
+        Train = "train",
+    }
+}

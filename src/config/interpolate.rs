@@ -1,0 +1,88 @@
+//! `${key}` inside values: replaced by the value of that key. `\${` stands for itself.
+
+use serde_yaml::Value;
+
+use super::error::ConfigError;
+use super::root::{Schema, Tree};
+use super::{schema, suggest};
+
+/// Whether a text holds something to replace (or to unescape).
+pub(super) fn refers(text: &str) -> bool {
+    text.contains("${")
+}
+
+/// Replaces every reference of every value.
+pub(super) fn resolve(known: &Schema, tree: &Tree) -> Result<Tree, ConfigError> {
+    let resolver = Resolver { known, tree };
+    tree.keys().map(|key| Ok((key.clone(), resolver.value(key, &mut Vec::new())?))).collect()
+}
+
+struct Resolver<'a> {
+    known: &'a Schema,
+    tree: &'a Tree,
+}
+
+impl Resolver<'_> {
+    /// The value of a key; `path` holds the keys that are being resolved, the outermost first.
+    fn value(&self, key: &str, path: &mut Vec<String>) -> Result<Value, ConfigError> {
+        let value = &self.tree[key];
+        let Some(text) = value.as_str().filter(|text| refers(text)) else {
+            return Ok(value.clone());
+        };
+        if path.iter().any(|open| open == key) {
+            path.push(key.to_owned());
+            let problem = format!("a circle of references: {}", path.join(" -> "));
+            return Err(error(&path[0], problem));
+        }
+        path.push(key.to_owned());
+        let resolved = self.text(key, text, path)?;
+        path.pop();
+        let textual = self.known.field(key).is_some_and(|field| field.kind.is_textual());
+        Ok(match resolved {
+            Value::Null | Value::String(_) => resolved,
+            other if textual => Value::String(schema::show(&other)),
+            other => other,
+        })
+    }
+
+    /// A text with its references replaced; one that is a single reference keeps the type of what it names.
+    fn text(&self, key: &str, text: &str, path: &mut Vec<String>) -> Result<Value, ConfigError> {
+        let mut plain = String::new();
+        let mut rest = text;
+        while let Some(at) = rest.find("${") {
+            let (before, reference) = rest.split_at(at);
+            if let Some(before) = before.strip_suffix('\\') {
+                plain.push_str(before);
+                plain.push_str("${");
+                rest = &reference[2..];
+                continue;
+            }
+            let close = reference.find('}').ok_or_else(|| {
+                error(key, format!("`{reference}` has no closing brace; write \\${{ for the characters themselves"))
+            })?;
+            let value = self.named(key, &reference[2..close], path)?;
+            rest = &reference[close + 1..];
+            if plain.is_empty() && before.is_empty() && rest.is_empty() {
+                return Ok(value);
+            }
+            plain.push_str(before);
+            plain.push_str(&schema::show(&value));
+        }
+        plain.push_str(rest);
+        Ok(Value::String(plain))
+    }
+
+    fn named(&self, key: &str, name: &str, path: &mut Vec<String>) -> Result<Value, ConfigError> {
+        let name = name.trim();
+        if self.tree.contains_key(name) {
+            return self.value(name, path);
+        }
+        let nearest = suggest::nearest(name, self.tree.keys().map(String::as_str));
+        let meant = suggest::did_you_mean(&nearest);
+        Err(error(key, format!("${{{name}}} names no key{meant} (\\${{ stands for the characters themselves)")))
+    }
+}
+
+fn error(key: &str, problem: String) -> ConfigError {
+    ConfigError::Interpolation { key: key.to_owned(), problem }
+}

@@ -1,0 +1,294 @@
+//! The configuration of a program: its keys, its other names for them, and the relations between them.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_yaml::Value;
+
+use super::choice::{Dtype, Mode, Split};
+use super::error::ConfigError;
+use super::schema::{self, Field, Kind, field, optional, show};
+use super::{Config, EvalConfig, SampleConfig, model, train};
+
+/// Values by dotted key.
+pub type Tree = BTreeMap<String, Value>;
+
+/// One key of a program.
+#[derive(Debug, Clone)]
+pub(super) struct Key {
+    /// Its dotted name.
+    pub name: String,
+    /// What it accepts.
+    pub field: Field,
+    /// Whether it stands in an open section: absent unless set.
+    pub open: bool,
+}
+
+/// Every key of a program, in the order of its struct.
+#[derive(Debug, Default)]
+pub struct Schema {
+    /// The keys.
+    pub(super) keys: Vec<Key>,
+    /// Other names of keys: (other, own).
+    pub(super) aliases: Vec<(String, String)>,
+}
+
+/// The configuration of a program.
+pub trait Root: Serialize + DeserializeOwned {
+    /// The name of its file, without `.yaml`.
+    const FILE: &'static str;
+
+    /// Its keys.
+    fn schema() -> Schema;
+
+    /// Lets what was typed for one key decide another; `base` is what the files say. Returns notices for the user.
+    fn settle(typed: &mut Tree, base: &Tree) -> Result<Vec<String>, ConfigError>;
+
+    /// Checks ranges and relations of the whole.
+    fn validate(&self) -> Result<(), ConfigError>;
+}
+
+impl Schema {
+    /// Adds the keys of a section; those of the empty section stand at the top.
+    fn section(mut self, section: &str, fields: &[Field], open: bool) -> Self {
+        self.keys.extend(fields.iter().map(|field| Key {
+            name: match section {
+                "" => field.name.to_owned(),
+                _ => format!("{section}.{}", field.name),
+            },
+            field: *field,
+            open,
+        }));
+        self
+    }
+
+    fn alias(mut self, other: &str, own: &str) -> Self {
+        self.keys.retain(|key| key.name != other);
+        self.aliases.push((other.to_owned(), own.to_owned()));
+        self
+    }
+
+    /// The README's names of the model's keys, with and without `model.`.
+    fn model_aliases(mut self) -> Self {
+        for (other, own) in model::ALIASES {
+            for other in [other.to_string(), format!("model.{other}")] {
+                // `sample` has steps of its own.
+                if self.keys.iter().all(|key| key.name != other) {
+                    self = self.alias(&other, &format!("model.{own}"));
+                }
+            }
+        }
+        self
+    }
+
+    /// The name a key goes by.
+    pub(super) fn own_name<'a>(&'a self, name: &'a str) -> &'a str {
+        self.aliases.iter().find(|(other, _)| other == name).map_or(name, |(_, own)| own)
+    }
+
+    /// What a key accepts, by either name.
+    pub(super) fn field(&self, name: &str) -> Option<&Field> {
+        self.key(name).map(|key| &key.field)
+    }
+
+    /// A key, by either name.
+    pub(super) fn key(&self, name: &str) -> Option<&Key> {
+        let own = self.own_name(name);
+        self.keys.iter().find(|key| key.name == own)
+    }
+
+    /// Whether `name` is a section, or a group whose keys stand below that name.
+    pub(super) fn has_section(&self, name: &str) -> bool {
+        self.keys.iter().any(|key| key.name.split_once('.').is_some_and(|(section, _)| section == name))
+    }
+
+    /// Every name a user may type.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        let own = self.keys.iter().map(|key| key.name.as_str());
+        own.chain(self.aliases.iter().map(|(other, _)| other.as_str()))
+    }
+}
+
+/// The keys of [`Config`] that stand at the top.
+const TRAIN_TOP: &[Field] = &[
+    field("out_dir", Kind::Path),
+    optional("wandb_project", Kind::Text),
+    optional("wandb_name", Kind::Text),
+    field("save_interval", Kind::ANY_INT),
+    optional("load_checkpoint", Kind::Path),
+];
+
+/// The keys of [`SampleConfig`] that stand at the top.
+const SAMPLE_TOP: &[Field] = &[
+    optional("checkpoint", Kind::Path),
+    field("out_dir", Kind::Path),
+    field("data_path", Kind::Path),
+    field("prompt", Kind::Text),
+    field("max_new_tokens", Kind::COUNT_OR_ZERO),
+    field("mode", Kind::Choice(Mode::NAMES)),
+    optional("use_thinking", Kind::Bool),
+    field("think_steps", Kind::COUNT_OR_ZERO),
+    optional("topk", Kind::COUNT),
+    optional("sample", Kind::Bool),
+    field("sample_temp", Kind::Float(schema::Interval::POSITIVE)),
+    optional("sample_top_p", Kind::Float(schema::Interval::SHARE)),
+    field("num_samples", Kind::COUNT),
+    field("seed", Kind::ANY_INT),
+    field("device", Kind::Device),
+    field("dtype", Kind::Choice(Dtype::NAMES)),
+];
+
+/// The keys of [`EvalConfig`] that stand at the top.
+const EVAL_TOP: &[Field] = &[
+    optional("checkpoint", Kind::Path),
+    field("out_dir", Kind::Path),
+    optional("data_path", Kind::Path),
+    field("split", Kind::Choice(Split::NAMES)),
+    optional("refine_steps", Kind::COUNT_OR_ZERO),
+    optional("max_windows", Kind::COUNT),
+    field("batch_size", Kind::COUNT),
+    field("device", Kind::Device),
+    field("dtype", Kind::Choice(Dtype::NAMES)),
+];
+
+impl Root for Config {
+    const FILE: &'static str = "config";
+
+    fn schema() -> Schema {
+        Schema::default()
+            .section("model", model::FIELDS, false)
+            .section("data", train::DATA_FIELDS, false)
+            .section("train", train::TRAIN_FIELDS, false)
+            .section("", TRAIN_TOP, false)
+            .model_aliases()
+    }
+
+    fn settle(typed: &mut Tree, base: &Tree) -> Result<Vec<String>, ConfigError> {
+        share_block_size(typed)?;
+        let mut notices = Vec::new();
+        notices.extend(switch_contrastive_on(typed, base));
+        Ok(notices)
+    }
+
+    fn validate(&self) -> Result<(), ConfigError> {
+        self.model.validate()?;
+        schema::check_section("data", train::DATA_FIELDS, &self.data)?;
+        schema::check_section("train", train::TRAIN_FIELDS, &self.train)?;
+        schema::check_section("", TRAIN_TOP, self)?;
+        if self.model.block_size != self.data.block_size {
+            return Err(block_sizes(self.model.block_size, self.data.block_size));
+        }
+        Ok(())
+    }
+}
+
+/// `model.block_size` follows `data.block_size`, and leads it where it alone is typed.
+fn share_block_size(typed: &mut Tree) -> Result<(), ConfigError> {
+    const MODEL: &str = "model.block_size";
+    const DATA: &str = "data.block_size";
+    match (typed.get(MODEL), typed.get(DATA)) {
+        (Some(model), Some(data)) if model.is_number() && data.is_number() && model != data => {
+            Err(block_sizes(show(model), show(data)))
+        }
+        (Some(model), None) if model.is_number() => {
+            typed.insert(DATA.to_owned(), model.clone());
+            Ok(())
+        }
+        (None, Some(_)) => {
+            typed.insert(MODEL.to_owned(), format!("${{{DATA}}}").into());
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn block_sizes(model: impl std::fmt::Display, data: impl std::fmt::Display) -> ConfigError {
+    ConfigError::Relation(format!(
+        "model.block_size={model} and data.block_size={data} differ; set one, the other follows"
+    ))
+}
+
+/// Whoever names a contrastive type means contrastive training, unless they say otherwise.
+fn switch_contrastive_on(typed: &mut Tree, base: &Tree) -> Option<String> {
+    const SWITCH: &str = "model.use_contrastive";
+    let name = show(typed.get("model.contrastive_type")?);
+    if typed.contains_key(SWITCH) || base.get(SWITCH) == Some(&Value::Bool(true)) {
+        return None;
+    }
+    typed.insert(SWITCH.to_owned(), true.into());
+    Some(format!("model.contrastive_type={name} switches {SWITCH} on; add {SWITCH}=false to leave it off"))
+}
+
+impl Root for SampleConfig {
+    const FILE: &'static str = "sample";
+
+    fn schema() -> Schema {
+        Schema::default()
+            .section("", SAMPLE_TOP, false)
+            .section("model", model::FIELDS, true)
+            .model_aliases()
+            .steps_aliases("think_steps", "refine_steps")
+    }
+
+    fn settle(typed: &mut Tree, base: &Tree) -> Result<Vec<String>, ConfigError> {
+        let flag = typed.get("use_thinking").or_else(|| base.get("use_thinking"));
+        let Some(flag) = flag.and_then(Value::as_bool) else {
+            return Ok(Vec::new());
+        };
+        let wanted = if flag { Mode::Think } else { Mode::Fast }.as_str();
+        match typed.get("mode") {
+            Some(mode) if mode.as_str() != Some(wanted) && typed.contains_key("use_thinking") => {
+                Err(ConfigError::Relation(format!(
+                    "use_thinking={flag} and mode={} contradict one another: they are one setting with two names; give one",
+                    show(mode)
+                )))
+            }
+            // What is typed beats what a file says under the other name.
+            Some(_) => {
+                typed.entry("use_thinking".to_owned()).or_insert(Value::Null);
+                Ok(Vec::new())
+            }
+            None => {
+                typed.insert("mode".to_owned(), wanted.into());
+                Ok(Vec::new())
+            }
+        }
+    }
+
+    fn validate(&self) -> Result<(), ConfigError> {
+        schema::check_section("", SAMPLE_TOP, self)
+    }
+}
+
+impl Root for EvalConfig {
+    const FILE: &'static str = "eval";
+
+    fn schema() -> Schema {
+        Schema::default()
+            .section("", EVAL_TOP, false)
+            .section("model", model::FIELDS, true)
+            .model_aliases()
+            .steps_aliases("refine_steps", "think_steps")
+    }
+
+    fn settle(_typed: &mut Tree, _base: &Tree) -> Result<Vec<String>, ConfigError> {
+        Ok(Vec::new())
+    }
+
+    fn validate(&self) -> Result<(), ConfigError> {
+        schema::check_section("", EVAL_TOP, self)
+    }
+}
+
+impl Schema {
+    /// Makes the number of steps a setting of the program: every other name, the model's too, leads to `own`.
+    fn steps_aliases(mut self, own: &str, other: &str) -> Self {
+        const MODEL: &str = "model.refine_steps";
+        self.aliases.retain(|(_, name)| name != MODEL);
+        for name in [other, MODEL, "model.think_steps"] {
+            self = self.alias(name, own);
+        }
+        self
+    }
+}

@@ -1,0 +1,510 @@
+//! Character-level text: the vocabulary, the ids, and the order in which a training run sees them.
+//!
+//! As in the original: UTF-8, a sorted set of characters, the first 90 % for training, a window at every offset. Newlines
+//! are read as Python reads them (CRLF and CR become LF), so that both sides agree on the vocabulary of a text.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tch::{Device, Tensor};
+
+/// Share of the text that is trained on.
+const TRAIN_SHARE: f64 = 0.9;
+/// Bytes read at a time: a text is never in memory as a whole, only its ids are.
+const CHUNK: usize = 1 << 20;
+
+/// Why a text cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    /// The file cannot be read.
+    #[error("cannot read {path}: {source}; set data.data_path to a UTF-8 text file")]
+    Io {
+        /// The file
+        path: PathBuf,
+        /// The system's reason
+        source: std::io::Error,
+    },
+    /// A directory, a device, …
+    #[error("{path} is not a file; set data.data_path to a UTF-8 text file")]
+    NotAFile {
+        /// What was given
+        path: PathBuf,
+    },
+    /// Bytes that are not UTF-8.
+    #[error("{path} is not UTF-8 at byte {offset}; convert it, for example with iconv -t UTF-8")]
+    NotUtf8 {
+        /// The file
+        path: PathBuf,
+        /// Offset of the first bad byte
+        offset: u64,
+    },
+    /// No characters.
+    #[error("{path} is empty: there is nothing to learn from")]
+    Empty {
+        /// The file
+        path: PathBuf,
+    },
+    /// A split that holds no window, or no batch of them.
+    #[error(
+        "the {split} split of {path} has {chars} characters, too few for {need} window(s) of {block_size} + 1; \
+         use a longer text, or a smaller data.block_size or data.batch_size"
+    )]
+    TooShort {
+        /// The file
+        path: PathBuf,
+        /// train or val
+        split: &'static str,
+        /// Its length
+        chars: usize,
+        /// Windows wanted
+        need: usize,
+        /// Characters of a window
+        block_size: i64,
+    },
+    /// A character that the model has no id for.
+    #[error("{path} has the character {found:?}, which is not in the checkpoint's vocabulary; use the text it was trained on")]
+    UnknownCharacter {
+        /// The file
+        path: PathBuf,
+        /// The character
+        found: char,
+    },
+}
+
+/// The characters of a model, sorted; a character's id is its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vocab {
+    chars: Vec<char>,
+}
+
+impl Vocab {
+    /// A vocabulary of the given characters, which are sorted and made unique.
+    pub fn new(chars: impl IntoIterator<Item = char>) -> Self {
+        let mut chars: Vec<char> = chars.into_iter().collect();
+        chars.sort_unstable();
+        chars.dedup();
+        Self { chars }
+    }
+
+    /// All characters in the order of their ids.
+    pub fn chars(&self) -> &[char] {
+        &self.chars
+    }
+
+    /// Number of characters.
+    pub fn len(&self) -> usize {
+        self.chars.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.chars.is_empty()
+    }
+
+    /// The id of a character.
+    pub fn id(&self, c: char) -> Option<i64> {
+        self.chars.binary_search(&c).ok().map(|i| i as i64)
+    }
+
+    /// The character of an id.
+    pub fn char(&self, id: i64) -> Option<char> {
+        self.chars.get(usize::try_from(id).ok()?).copied()
+    }
+
+    /// The ids of the known characters of `text`, and the unknown ones, which were dropped.
+    pub fn encode(&self, text: &str) -> (Vec<i64>, String) {
+        let mut dropped = String::new();
+        let ids = text
+            .chars()
+            .filter_map(|c| {
+                let id = self.id(c);
+                if id.is_none() {
+                    dropped.push(c);
+                }
+                id
+            })
+            .collect();
+        (ids, dropped)
+    }
+}
+
+/// Ids in the smallest type that holds the vocabulary.
+#[derive(Debug)]
+enum Ids {
+    U8(Vec<u8>),
+    U16(Vec<u16>),
+    U32(Vec<u32>),
+}
+
+impl Ids {
+    fn for_vocab(len: usize) -> Self {
+        match len {
+            0..=0x100 => Ids::U8(Vec::new()),
+            0x101..=0x1_0000 => Ids::U16(Vec::new()),
+            _ => Ids::U32(Vec::new()),
+        }
+    }
+
+    fn reserve_exact(&mut self, n: usize) {
+        match self {
+            Ids::U8(v) => v.reserve_exact(n),
+            Ids::U16(v) => v.reserve_exact(n),
+            Ids::U32(v) => v.reserve_exact(n),
+        }
+    }
+
+    fn push(&mut self, id: u32) {
+        match self {
+            Ids::U8(v) => v.push(id as u8),
+            Ids::U16(v) => v.push(id as u16),
+            Ids::U32(v) => v.push(id),
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Ids::U8(v) => v.len(),
+            Ids::U16(v) => v.len(),
+            Ids::U32(v) => v.len(),
+        }
+    }
+
+    /// Appends `len` ids from `start` as the 64-bit integers that libtorch indexes with.
+    fn append_to(&self, out: &mut Vec<i64>, start: usize, len: usize) {
+        match self {
+            Ids::U8(v) => out.extend(v[start..start + len].iter().map(|&i| i64::from(i))),
+            Ids::U16(v) => out.extend(v[start..start + len].iter().map(|&i| i64::from(i))),
+            Ids::U32(v) => out.extend(v[start..start + len].iter().map(|&i| i64::from(i))),
+        }
+    }
+}
+
+/// Which part of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Split {
+    /// The first 90 %
+    Train,
+    /// The rest
+    Val,
+}
+
+impl Split {
+    fn name(self) -> &'static str {
+        match self {
+            Split::Train => "train",
+            Split::Val => "val",
+        }
+    }
+}
+
+/// A text as ids.
+#[derive(Debug)]
+pub struct Corpus {
+    /// Where it came from
+    pub path: PathBuf,
+    /// Its characters
+    pub vocab: Vocab,
+    ids: Ids,
+    train_len: usize,
+}
+
+impl Corpus {
+    /// Reads a text and makes its own vocabulary.
+    pub fn read(path: &Path) -> Result<Self, DataError> {
+        let (vocab, len) = survey(path)?;
+        if len == 0 {
+            return Err(DataError::Empty { path: path.to_owned() });
+        }
+        Self::encode(path, vocab, len)
+    }
+
+    /// Reads a text in the vocabulary of a model.
+    pub fn read_with(path: &Path, vocab: &Vocab) -> Result<Self, DataError> {
+        let (own, len) = survey(path)?;
+        match own.chars().iter().find(|&&c| vocab.id(c).is_none()) {
+            Some(&found) => Err(DataError::UnknownCharacter { path: path.to_owned(), found }),
+            None if len == 0 => Err(DataError::Empty { path: path.to_owned() }),
+            None => Self::encode(path, vocab.clone(), len),
+        }
+    }
+
+    fn encode(path: &Path, vocab: Vocab, len: usize) -> Result<Self, DataError> {
+        let mut ids = Ids::for_vocab(vocab.len());
+        ids.reserve_exact(len);
+        let mut table = [0u32; 128];
+        for (id, &c) in vocab.chars().iter().enumerate().take_while(|(_, c)| c.is_ascii()) {
+            table[c as usize] = id as u32;
+        }
+        for_each_char(path, |c| match c.is_ascii() {
+            true => ids.push(table[c as usize]),
+            false => ids.push(vocab.id(c).unwrap_or_default() as u32),
+        })?;
+        let train_len = (TRAIN_SHARE * ids.len() as f64) as usize;
+        Ok(Self { path: path.to_owned(), vocab, ids, train_len })
+    }
+
+    /// First character and length of a split.
+    fn range(&self, split: Split) -> (usize, usize) {
+        match split {
+            Split::Train => (0, self.train_len),
+            Split::Val => (self.train_len, self.ids.len() - self.train_len),
+        }
+    }
+
+    /// Number of characters in a split.
+    pub fn len(&self, split: Split) -> usize {
+        self.range(split).1
+    }
+
+    /// Whether the split holds no character.
+    pub fn is_empty(&self, split: Split) -> bool {
+        self.len(split) == 0
+    }
+
+    /// Number of windows of `block_size` + 1 characters at every offset; an error when fewer than `need`.
+    pub fn windows(&self, split: Split, block_size: i64, need: usize) -> Result<usize, DataError> {
+        let chars = self.len(split);
+        let windows = chars.saturating_sub(block_size as usize);
+        if windows >= need.max(1) {
+            return Ok(windows);
+        }
+        Err(DataError::TooShort { path: self.path.clone(), split: split.name(), chars, need: need.max(1), block_size })
+    }
+
+    /// Windows at the given offsets of a split: `idx` and `targets` (one character on), each (B, T) int64.
+    pub fn batch(&self, split: Split, offsets: &[usize], block_size: i64, device: Device) -> (Tensor, Tensor) {
+        let (first, _) = self.range(split);
+        let (b, t) = (offsets.len(), block_size as usize);
+        let mut ids = Vec::with_capacity(b * (t + 1));
+        for offset in offsets {
+            self.ids.append_to(&mut ids, first + offset, t + 1);
+        }
+        let windows = Tensor::from_slice(&ids).view([b as i64, block_size + 1]).to_device(device); // (B, T + 1)
+        (windows.narrow(1, 0, block_size).contiguous(), windows.narrow(1, 1, block_size).contiguous())
+    }
+}
+
+/// The vocabulary and the number of characters of a text.
+fn survey(path: &Path) -> Result<(Vocab, usize), DataError> {
+    let mut seen = vec![false; char::MAX as usize + 1];
+    let mut len = 0;
+    for_each_char(path, |c| {
+        seen[c as usize] = true;
+        len += 1;
+    })?;
+    let chars = seen.iter().enumerate().filter(|(_, seen)| **seen);
+    Ok((Vocab::new(chars.filter_map(|(c, _)| char::from_u32(c as u32))), len))
+}
+
+/// Calls `f` with each character of a UTF-8 file, CRLF and CR as LF.
+fn for_each_char(path: &Path, mut f: impl FnMut(char)) -> Result<(), DataError> {
+    let io = |source| DataError::Io { path: path.to_owned(), source };
+    let mut file = File::open(path).map_err(io)?;
+    if !file.metadata().map_err(io)?.is_file() {
+        return Err(DataError::NotAFile { path: path.to_owned() });
+    }
+    let mut buffer = vec![0u8; CHUNK];
+    let (mut kept, mut offset, mut after_cr) = (0, 0u64, false);
+    loop {
+        let read = file.read(&mut buffer[kept..]).map_err(io)?;
+        let bytes = &buffer[..kept + read];
+        let valid = match std::str::from_utf8(bytes) {
+            Ok(text) => text,
+            // A character cut by the end of the chunk waits for its rest; anything else is not UTF-8.
+            Err(e) if e.error_len().is_some() || read == 0 => {
+                return Err(DataError::NotUtf8 { path: path.to_owned(), offset: offset + e.valid_up_to() as u64 });
+            }
+            Err(e) => std::str::from_utf8(&bytes[..e.valid_up_to()]).unwrap_or_default(),
+        };
+        for c in valid.chars() {
+            match c {
+                '\n' if after_cr => {}
+                '\r' => f('\n'),
+                c => f(c),
+            }
+            after_cr = c == '\r';
+        }
+        let (used, total) = (valid.len(), bytes.len());
+        buffer.copy_within(used..total, 0);
+        kept = total - used;
+        offset += used as u64;
+        if read == 0 {
+            return Ok(());
+        }
+    }
+}
+
+/// Where a training run stands in its data: saved in checkpoints, so that a resumed run sees what it would have seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+pub struct Position {
+    /// Passes over all windows finished
+    pub epoch: u64,
+    /// Windows of this pass already used
+    pub window: u64,
+}
+
+/// Training batches without end: every window once per pass, in a new order each pass, the last partial batch dropped.
+#[derive(Debug, Clone)]
+pub struct Loader {
+    corpus: Arc<Corpus>,
+    windows: usize,
+    batch_size: usize,
+    block_size: i64,
+    seed: u64,
+    device: Device,
+    position: Position,
+}
+
+impl Loader {
+    /// Batches of `batch_size` windows of the training split, from `position` on.
+    pub fn new(
+        corpus: Arc<Corpus>,
+        (batch_size, block_size): (i64, i64),
+        seed: u64,
+        position: Position,
+        device: Device,
+    ) -> Result<Self, DataError> {
+        let batch_size = batch_size as usize;
+        let windows = corpus.windows(Split::Train, block_size, batch_size)?;
+        Ok(Self { corpus, windows, batch_size, block_size, seed, device, position })
+    }
+
+    /// `idx`, `targets` (B, T), and where the run stands after them.
+    pub fn next_batch(&mut self) -> (Tensor, Tensor, Position) {
+        if self.position.window as usize + self.batch_size > self.windows {
+            self.position = Position { epoch: self.position.epoch + 1, window: 0 };
+        }
+        let order = Shuffle::new(self.windows as u64, self.seed, self.position.epoch);
+        let start = self.position.window;
+        let offsets: Vec<usize> = (0..self.batch_size as u64).map(|i| order.get(start + i) as usize).collect();
+        self.position.window += self.batch_size as u64;
+        let (idx, targets) = self.corpus.batch(Split::Train, &offsets, self.block_size, self.device);
+        (idx, targets, self.position)
+    }
+}
+
+/// `n` offsets spread evenly over `windows`: the fixed batches that evaluations during training look at.
+pub fn spread(windows: usize, n: usize) -> Vec<usize> {
+    (0..n).map(|i| (i as u128 * windows as u128 / n.max(1) as u128) as usize).collect()
+}
+
+/// A pseudo-random permutation of `0..n` that is computed, not stored: a Feistel network over the next power of four,
+/// walked until it lands inside. A stored permutation of a 1 GB text would take 8 GB.
+#[derive(Debug)]
+struct Shuffle {
+    n: u64,
+    half_bits: u32,
+    keys: [u64; 6],
+}
+
+impl Shuffle {
+    fn new(n: u64, seed: u64, epoch: u64) -> Self {
+        let bits = u64::BITS - n.saturating_sub(1).leading_zeros();
+        let key = mix(seed ^ mix(epoch));
+        Self { n, half_bits: bits.div_ceil(2).max(1), keys: std::array::from_fn(|round| mix(key.wrapping_add(round as u64))) }
+    }
+
+    fn get(&self, i: u64) -> u64 {
+        let mut x = self.round_trip(i);
+        while x >= self.n {
+            x = self.round_trip(x);
+        }
+        x
+    }
+
+    fn round_trip(&self, x: u64) -> u64 {
+        let mask = (1 << self.half_bits) - 1;
+        let (mut left, mut right) = (x >> self.half_bits, x & mask);
+        for key in self.keys {
+            (left, right) = (right, left ^ (mix(right ^ key) & mask));
+        }
+        left << self.half_bits | right
+    }
+}
+
+/// The finaliser of SplitMix64 (Steele et al., 2014): a cheap hash of 64 bits.
+pub(crate) fn mix(x: u64) -> u64 {
+    let x = x.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    x ^ (x >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn corpus(text: &str) -> (tempfile::TempDir, Result<Corpus, DataError>) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("text.txt");
+        std::fs::write(&path, text).unwrap();
+        let corpus = Corpus::read(&path);
+        (dir, corpus)
+    }
+
+    #[test]
+    fn a_shuffle_is_a_permutation_and_epochs_differ() {
+        for n in [1, 2, 3, 7, 64, 1000] {
+            let order = Shuffle::new(n, 1337, 0);
+            let mut seen: Vec<u64> = (0..n).map(|i| order.get(i)).collect();
+            seen.sort_unstable();
+            assert_eq!(seen, (0..n).collect::<Vec<_>>());
+        }
+        let first = |epoch| (0..9).map(|i| Shuffle::new(1000, 1337, epoch).get(i)).collect::<Vec<_>>();
+        assert_ne!(first(0), first(1));
+    }
+
+    #[test]
+    fn newlines_are_read_as_python_reads_them() {
+        let (_dir, corpus) = corpus("a\r\nb\rc\n\r\n\r");
+        let corpus = corpus.unwrap();
+        assert_eq!(corpus.vocab.chars(), ['\n', 'a', 'b', 'c']);
+        let mut ids = Vec::new();
+        corpus.ids.append_to(&mut ids, 0, corpus.ids.len());
+        assert_eq!(ids, [1, 0, 2, 0, 3, 0, 0, 0]);
+    }
+
+    #[test]
+    fn characters_across_chunks_are_whole_and_ids_are_as_small_as_they_can_be() {
+        let text = "é".repeat(CHUNK) + "x";
+        let (_dir, small) = corpus(&text);
+        let small = small.unwrap();
+        assert_eq!((small.vocab.chars(), small.ids.len()), (['x', 'é'].as_slice(), CHUNK + 1));
+        assert!(matches!(small.ids, Ids::U8(_)));
+        let (_dir, wide) = corpus(&(0x4e00..0x4e00 + 257).filter_map(char::from_u32).collect::<String>());
+        assert!(matches!(wide.unwrap().ids, Ids::U16(_)));
+    }
+
+    #[test]
+    fn bad_texts_are_named() {
+        assert!(matches!(corpus("").1, Err(DataError::Empty { .. })));
+        let dir = tempfile::tempdir().unwrap();
+        assert!(matches!(Corpus::read(dir.path()), Err(DataError::NotAFile { .. } | DataError::Io { .. })));
+        assert!(matches!(Corpus::read(&dir.path().join("no")), Err(DataError::Io { .. })));
+        let path = dir.path().join("latin1");
+        std::fs::write(&path, b"ab\xe9 c").unwrap();
+        assert!(matches!(Corpus::read(&path), Err(DataError::NotUtf8 { offset: 2, .. })));
+        std::fs::write(&path, b"ab\xe2\x82").unwrap();
+        assert!(matches!(Corpus::read(&path), Err(DataError::NotUtf8 { offset: 2, .. })));
+    }
+
+    #[test]
+    fn a_pass_shows_every_window_once_then_starts_anew() {
+        let (_dir, corpus) = corpus(&"abcdefghij".repeat(3));
+        let corpus = Arc::new(corpus.unwrap()); // 27 characters to train on, 22 windows of 5
+        let mut loader = Loader::new(corpus.clone(), (4, 5), 7, Position::default(), Device::Cpu).unwrap();
+        for _ in 0..5 {
+            let _ = loader.next_batch();
+        }
+        assert_eq!(loader.position, Position { epoch: 0, window: 20 });
+        let (idx, targets, _) = loader.next_batch(); // two windows are left over: dropped
+        assert_eq!(loader.position, Position { epoch: 1, window: 4 });
+        assert_eq!(idx.narrow(1, 1, 4), targets.narrow(1, 0, 4));
+        assert!(matches!(
+            Loader::new(corpus.clone(), (23, 5), 7, Position::default(), Device::Cpu),
+            Err(DataError::TooShort { split: "train", .. })
+        ));
+    }
+}

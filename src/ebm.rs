@@ -1,0 +1,216 @@
+//! The energy-based model: a transformer, an energy head, and two ways of predicting.
+//!
+//! * System 1 reads the energies off: `logits = −energies` (sign rule: see [`crate::energy`]).
+//! * System 2 starts there and descends the expected energy of its prediction for a few steps.
+
+use tch::{Device, Kind, Reduction, Tensor};
+
+use crate::config::{ModelConfig, RefineReduction};
+use crate::energy::{self, Autograd, Descended, Descent, Energy, ExpectedEnergy, Noise};
+use crate::metrics::Metrics;
+use crate::params::Params;
+use crate::transformer::{Linear, Pass, Transformer};
+
+/// Standard deviation of the energy head's weights: larger than the rest, so that energies differ from the start.
+const ENERGY_HEAD_STD: f64 = 0.1;
+/// Targets with this value do not count in a loss (PyTorch's convention in nanoGPT).
+const IGNORE_INDEX: i64 = -1;
+
+/// The model and its parameters.
+#[derive(Debug)]
+pub struct Ebm {
+    /// Its configuration, with the vocabulary size of the data
+    pub config: ModelConfig,
+    /// Reads the text
+    pub transformer: Transformer,
+    /// `energies = h · Wᵀ`, weight (V, C), not tied to the embeddings
+    pub energy_head: Linear,
+    /// Step size of refinement: a scalar buffer, or a parameter with `alpha_learnable`
+    pub alpha: Tensor,
+    params: Params,
+}
+
+/// What [`Ebm::forward`] gives.
+#[derive(Debug)]
+pub struct Output {
+    /// The scalar that training descends
+    pub loss: Tensor,
+    /// Prediction (B, T, V): System 2's when it refines, else System 1's
+    pub logits: Tensor,
+    /// Energies of every next token (B, T, V), from the pass that the loss used
+    pub energies: Tensor,
+    /// Scalars to report, still on the device
+    pub metrics: Metrics,
+}
+
+impl Ebm {
+    /// A freshly initialised model; seed libtorch before it.
+    pub fn new(config: &ModelConfig, device: Device) -> Self {
+        let mut params = Params::new(device);
+        let transformer = Transformer::new(&mut params, "transformer.transformer", config);
+        let head = (config.n_embd, config.vocab_size);
+        let energy_head = Linear::new(&mut params, "energy_head", head, false, ENERGY_HEAD_STD);
+        let alpha = if config.alpha_learnable {
+            params.constant("alpha", &[], config.alpha_value)
+        } else {
+            Tensor::full([0i64; 0], config.alpha_value, (Kind::Float, device))
+        };
+        Self { config: config.clone(), transformer, energy_head, alpha, params }
+    }
+
+    /// The trained parameters in PyTorch's order; a learnable `alpha` comes last, as its own group.
+    pub fn params(&self) -> &Params {
+        &self.params
+    }
+
+    /// Where the model lives.
+    pub fn device(&self) -> Device {
+        self.alpha.device()
+    }
+
+    /// (B, T) → hidden states (B, T, C).
+    pub fn hidden_states(&self, idx: &Tensor, pass: Pass) -> Tensor {
+        self.transformer.forward(idx, pass)
+    }
+
+    /// Hidden states (B, T, C) → the energy of every next token (B, T, V), fp32.
+    pub fn energies(&self, h: &Tensor, pass: Pass) -> Tensor {
+        self.energy_head.forward(h, pass.compute).to_kind(Kind::Float)
+    }
+
+    /// System 1: logits (B, T, V), one forward pass.
+    pub fn system1(&self, idx: &Tensor, pass: Pass) -> Tensor {
+        -self.energies(&self.hidden_states(idx, pass), pass)
+    }
+
+    /// System 2: descends from System 1's logits on `energies` (B, T, V) for `steps` steps.
+    pub fn system2(&self, energies: &Tensor, steps: i64, pass: Pass) -> Tensor {
+        self.refine(energies, steps, pass, false).x
+    }
+
+    /// [`Ebm::system2`] with every prediction on the way kept, System 1's first.
+    pub fn trajectory(&self, energies: &Tensor, steps: i64, pass: Pass) -> Vec<Tensor> {
+        self.refine(energies, steps, pass, true).trajectory
+    }
+
+    fn refine(&self, energies: &Tensor, steps: i64, pass: Pass, record: bool) -> Descended {
+        let c = &self.config;
+        let positions = (energies.size()[0] * energies.size()[1]) as f64; // B·T
+        let descent = Descent {
+            steps,
+            step_size: self.alpha.shallow_clone(),
+            jitter: if pass.train { c.alpha_jitter } else { 0.0 },
+            grad_scale: if c.refine_reduction == RefineReduction::Mean { 1.0 / positions } else { 1.0 },
+            grad_clamp: c.grad_clamp,
+            max_move: c.think_max_move,
+            noise: if pass.train { Noise::Decaying(c.langevin_noise) } else { Noise::Off },
+            momentum: 0.0,
+            center: true,
+            tolerance: c.energy_convergence_threshold,
+            record,
+        };
+        let hard = ExpectedEnergy { energies, temperature: c.softmax_temperature, entropy_weight: c.entropy_weight };
+        let energy: Box<dyn Energy + '_> = match (c.use_soft_tokens, c.mixture_stopgrad) {
+            (false, _) => Box::new(hard),
+            (true, true) => Box::new(StoppedMixture { ebm: self, pass }),
+            (true, false) => Box::new(self.soft_token_energy(pass)),
+        };
+        energy::descend(energy.as_ref(), -energies, &descent)
+    }
+
+    /// Soft tokens: the prediction is re-embedded as `p @ wte`, read again, and the gradient flows through that.
+    fn soft_token_energy(&self, pass: Pass) -> Autograd<impl Fn(&Tensor) -> Tensor + '_> {
+        let pass = Pass { second_order: pass.train, ..pass };
+        let (tau, lambda) = (self.config.softmax_temperature, self.config.entropy_weight);
+        Autograd {
+            energy: move |x: &Tensor| energy::free_energy(x, &self.reread(&self.mixture(x), pass), tau, lambda),
+            create_graph: pass.train,
+        }
+    }
+
+    /// Soft token embeddings: those of all tokens, mixed as softmax(x/τ). (B, T, V) → (B, T, C)
+    fn mixture(&self, x: &Tensor) -> Tensor {
+        (x / self.config.softmax_temperature).softmax(-1, None).matmul(&self.transformer.wte) // (B, T, V) @ (V, C)
+    }
+
+    /// Energies (B, T, V) after reading soft tokens (B, T, C).
+    fn reread(&self, soft: &Tensor, pass: Pass) -> Tensor {
+        self.energies(&self.transformer.forward_embeddings(soft, pass), pass)
+    }
+
+    /// Loss and metrics on `idx`, `targets` (B, T); `refine_steps` = None trains System 1 alone.
+    pub fn forward(&self, idx: &Tensor, targets: &Tensor, refine_steps: Option<i64>, pass: Pass) -> Output {
+        let mut metrics = Metrics::default();
+        let energies = self.energies(&self.hidden_states(idx, pass), pass); // (B, T, V)
+        let logits_s1 = -&energies;
+        let nll_s1 = cross_entropy(&logits_s1, targets);
+        let initial = energy::expected_energy(&logits_s1, &energies).mean(Kind::Float);
+        metrics.add("initial_energy", &initial);
+        metrics.add("nll_s1", &nll_s1);
+        metrics.add("ppl_s1", &nll_s1.exp());
+        let Some(steps) = refine_steps else {
+            metrics.add("perplexity", &nll_s1.exp());
+            let loss = self.with_info_nce(nll_s1, &energies, targets, &mut metrics);
+            return Output { loss, logits: logits_s1, energies, metrics };
+        };
+
+        // Difference 4: the original refines on a second pass, with other dropout masks.
+        let refined = if pass.train && !self.config.share_hidden {
+            self.energies(&self.hidden_states(idx, pass), pass)
+        } else {
+            energies.shallow_clone()
+        };
+        let logits_s2 = self.system2(&refined, steps, pass); // (B, T, V)
+        let nll_s2 = cross_entropy(&logits_s2, targets);
+        let last = energy::expected_energy(&logits_s2, &energies).mean(Kind::Float);
+        metrics.add("final_energy", &last);
+        metrics.add("energy_gap", &(initial - last));
+        metrics.add("nll_s2", &nll_s2);
+        metrics.add("ppl_s2", &nll_s2.exp());
+        metrics.add("perplexity", &nll_s2.exp());
+        metrics.add("delta_nll", &(&nll_s1 - &nll_s2));
+        let w = self.config.aux_ce_weight;
+        let nll = if w > 0.0 { nll_s2 * (1.0 - w) + nll_s1 * w } else { nll_s2 };
+        let loss = self.with_info_nce(nll, &energies, targets, &mut metrics);
+        Output { loss, logits: logits_s2, energies, metrics }
+    }
+
+    /// Adds the in-batch InfoNCE term where its weight is not 0: each text's own continuation against its neighbours'.
+    fn with_info_nce(&self, loss: Tensor, energies: &Tensor, targets: &Tensor, metrics: &mut Metrics) -> Tensor {
+        let (weight, tau) = (self.config.info_nce_weight, self.config.info_nce_temperature);
+        if weight == 0.0 {
+            return loss;
+        }
+        let (b, t) = (targets.size()[0], targets.size()[1]);
+        let index = targets.transpose(0, 1).unsqueeze(0).expand([b, t, b], false); // [i, t, j] = y_j[t]
+        let pairs = energies.gather(2, &index, false).mean_dim([1i64].as_slice(), false, None::<Kind>); // E_ij (B, B)
+        let own = Tensor::arange(b, (Kind::Int64, energies.device()));
+        let scores = -pairs / tau;
+        let info_nce = scores.cross_entropy_loss::<&Tensor>(&own, None, Reduction::Mean, IGNORE_INDEX, 0.0);
+        metrics.add("info_nce_loss", &info_nce);
+        metrics.add("info_nce_acc", &scores.argmax(1, false).eq_tensor(&own).to_kind(Kind::Float).mean(Kind::Float));
+        loss + info_nce * weight
+    }
+}
+
+/// Soft tokens with `mixture_stopgrad`: the text is read again at each x, but its energies count as constants in ∂/∂x,
+/// so that the gradient is closed form and no second derivative of the transformer is needed.
+struct StoppedMixture<'a> {
+    ebm: &'a Ebm,
+    pass: Pass,
+}
+
+impl Energy for StoppedMixture<'_> {
+    fn value_and_grad(&self, x: &Tensor) -> (Tensor, Tensor) {
+        let c = &self.ebm.config;
+        let energies = self.ebm.reread(&self.ebm.mixture(x).detach(), self.pass);
+        let (temperature, entropy_weight) = (c.softmax_temperature, c.entropy_weight);
+        ExpectedEnergy { energies: &energies, temperature, entropy_weight }.value_and_grad(x)
+    }
+}
+
+/// Mean negative log-likelihood in nats: logits (B, T, V), targets (B, T).
+pub fn cross_entropy(logits: &Tensor, targets: &Tensor) -> Tensor {
+    let v = logits.size()[2];
+    logits.reshape([-1, v]).cross_entropy_loss::<&Tensor>(&targets.reshape([-1]), None, Reduction::Mean, IGNORE_INDEX, 0.0)
+}

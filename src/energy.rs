@@ -1,0 +1,232 @@
+//! The one idea of this project: `x ← x − α ∇ₓE(x) + noise`.
+//!
+//! [`descend`] is the only loop that goes down an energy. System 2 refinement and the Langevin sampler of contrastive
+//! divergence are two settings of it ([`Descent`]). An energy is a small trait: its value and its gradient at `x`, either in
+//! closed form ([`ExpectedEnergy`]) or by libtorch's autograd ([`Autograd`]).
+//!
+//! The sign rule of the whole project: **logit = −energy**. Low energy is good.
+
+use tch::{Kind, Tensor};
+
+/// An energy over predictions x (B, T, V), one energy per position.
+pub trait Energy {
+    /// The energy of each position (B, T, 1), and the gradient of their sum with respect to `x` (B, T, V).
+    fn value_and_grad(&self, x: &Tensor) -> (Tensor, Tensor);
+}
+
+/// `⟨p, f⟩ = Σ_v p_v f_v`, (B, T, V) → (B, T, 1): every expected energy is computed here.
+fn expectation(p: &Tensor, f: &Tensor) -> Tensor {
+    (p * f).sum_dim_intlist([-1i64].as_slice(), true, None::<Kind>)
+}
+
+/// Expected energy of each position when tokens are drawn from softmax(`logits`): (B, T, V), (B, T, V) → (B, T).
+pub fn expected_energy(logits: &Tensor, energies: &Tensor) -> Tensor {
+    expectation(&logits.softmax(-1, None), energies).squeeze_dim(-1)
+}
+
+/// `J(x) = ⟨p, e⟩ − λ H(p)` with `p = softmax(x/τ)`: energies e (B, T, V), temperature τ, entropy weight λ.
+pub fn free_energy(x: &Tensor, energies: &Tensor, temperature: f64, entropy_weight: f64) -> Tensor {
+    let log_p = scaled(x, temperature).log_softmax(-1, None);
+    let p = log_p.exp();
+    if entropy_weight == 0.0 { expectation(&p, energies) } else { expectation(&p, &(energies + log_p * entropy_weight)) }
+}
+
+/// [`free_energy`] with energies that do not depend on x; the gradient is closed form:
+/// `∂J/∂x = (1/τ) p ⊙ (g − ⟨g, p⟩)`, `g = e + λ (log p + 1)`.
+#[derive(Debug)]
+pub struct ExpectedEnergy<'a> {
+    /// Energy of every token (B, T, V)
+    pub energies: &'a Tensor,
+    /// τ
+    pub temperature: f64,
+    /// λ
+    pub entropy_weight: f64,
+}
+
+impl<'a> ExpectedEnergy<'a> {
+    /// τ = 1, λ = 0.
+    pub fn plain(energies: &'a Tensor) -> Self {
+        Self { energies, temperature: 1.0, entropy_weight: 0.0 }
+    }
+}
+
+impl Energy for ExpectedEnergy<'_> {
+    fn value_and_grad(&self, x: &Tensor) -> (Tensor, Tensor) {
+        let x = scaled(x, self.temperature);
+        if self.entropy_weight == 0.0 {
+            let p = x.softmax(-1, None);
+            let value = expectation(&p, self.energies); // (B, T, 1)
+            let grad = p * (self.energies - &value);
+            return (value, scaled(&grad, self.temperature));
+        }
+        let log_p = x.log_softmax(-1, None);
+        let p = log_p.exp();
+        let g = self.energies + (log_p + 1.0) * self.entropy_weight; // (B, T, V)
+        let mean = expectation(&p, &g); // ⟨g, p⟩ = J + λ
+        let grad = p * (g - &mean);
+        (mean - self.entropy_weight, scaled(&grad, self.temperature))
+    }
+}
+
+/// Any energy written as a function x (B, T, V) → (B, T, 1), differentiated by libtorch.
+pub struct Autograd<F> {
+    /// The energy of each position
+    pub energy: F,
+    /// Keep the graph of the gradient, for training through it.
+    pub create_graph: bool,
+}
+
+impl<F: Fn(&Tensor) -> Tensor> Energy for Autograd<F> {
+    fn value_and_grad(&self, x: &Tensor) -> (Tensor, Tensor) {
+        // Evaluation calls this under no_grad; the gradient with respect to x is wanted all the same.
+        tch::with_grad(|| {
+            let x = if self.create_graph && x.requires_grad() { x.shallow_clone() } else { x.detach().set_requires_grad(true) };
+            let value = (self.energy)(&x);
+            let mut grads = Tensor::run_backward(&[value.sum(Kind::Float)], &[&x], self.create_graph, self.create_graph);
+            let grad = grads.remove(0);
+            if self.create_graph { (value, grad) } else { (value.detach(), grad.detach()) }
+        })
+    }
+}
+
+/// x / τ, without a kernel where τ = 1.
+fn scaled(x: &Tensor, temperature: f64) -> Tensor {
+    if temperature == 1.0 { x.shallow_clone() } else { x / temperature }
+}
+
+/// The noise that is added to a step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Noise {
+    /// None: plain descent
+    Off,
+    /// N(0, s²) at every step: Langevin dynamics
+    Constant(f64),
+    /// N(0, (s·(1 − step/steps))²), and none after the last step: the original's refinement in training
+    Decaying(f64),
+}
+
+impl Noise {
+    fn scale(self, step: i64, steps: i64) -> f64 {
+        match self {
+            Noise::Off => 0.0,
+            Noise::Constant(s) => s,
+            Noise::Decaying(_) if step + 1 == steps => 0.0,
+            Noise::Decaying(s) => s * (1.0 - step as f64 / steps as f64),
+        }
+    }
+}
+
+/// The settings of one descent.
+#[derive(Debug)]
+pub struct Descent {
+    /// Number of steps at most
+    pub steps: i64,
+    /// α: a scalar tensor, so that a learnable step size gets its gradient
+    pub step_size: Tensor,
+    /// Each step's α is multiplied by 1 + jitter·(u − ½), u ~ U[0, 1)
+    pub jitter: f64,
+    /// The gradient is multiplied by this: 1, or 1/(B·T) where J is a mean over positions
+    pub grad_scale: f64,
+    /// The gradient is clamped to ±this
+    pub grad_clamp: f64,
+    /// α·gradient is clamped to ±this; 0 is off
+    pub max_move: f64,
+    /// Noise after each step
+    pub noise: Noise,
+    /// μ of underdamped Langevin: `u ← μu − α∇E + noise; x ← x + u`
+    pub momentum: f64,
+    /// Subtract the mean over V after each step: softmax does not see it, and logits stay comparable
+    pub center: bool,
+    /// Two consecutive changes of the mean J below this end the loop; 0 never does, and saves reading J from the device
+    pub tolerance: f64,
+    /// Keep every x, the first included
+    pub record: bool,
+}
+
+/// What a descent gives.
+#[derive(Debug)]
+pub struct Descended {
+    /// The last x (B, T, V)
+    pub x: Tensor,
+    /// With `record`: x₀, x₁, …
+    pub trajectory: Vec<Tensor>,
+}
+
+/// Goes down `energy` from `x` (B, T, V): the loop.
+pub fn descend(energy: &dyn Energy, mut x: Tensor, d: &Descent) -> Descended {
+    let mut trajectory = Vec::new();
+    let mut velocity: Option<Tensor> = None;
+    let mut convergence = Convergence::new(d.tolerance);
+    if d.record {
+        trajectory.push(x.shallow_clone());
+    }
+    for step in 0..d.steps {
+        // gradient
+        let (value, grad) = energy.value_and_grad(&x);
+        // times the step size, clipped
+        let mut delta = -jittered(&d.step_size, d.jitter) * clamped(&(grad * d.grad_scale), d.grad_clamp);
+        if d.max_move > 0.0 {
+            delta = clamped(&delta, d.max_move);
+        }
+        // noise
+        let scale = d.noise.scale(step, d.steps);
+        if scale > 0.0 {
+            delta += x.randn_like() * scale;
+        }
+        // momentum
+        if d.momentum > 0.0 {
+            delta = velocity.map_or_else(|| delta.shallow_clone(), |u| u * d.momentum + &delta);
+            velocity = Some(delta.shallow_clone());
+        }
+        x = x + delta;
+        if d.center {
+            x = &x - x.mean_dim([-1i64].as_slice(), true, None::<Kind>);
+        }
+        if d.record {
+            trajectory.push(x.shallow_clone());
+        }
+        if convergence.reached(&value) {
+            break;
+        }
+    }
+    Descended { x, trajectory }
+}
+
+fn jittered(step_size: &Tensor, jitter: f64) -> Tensor {
+    if jitter == 0.0 {
+        return step_size.shallow_clone();
+    }
+    let u = Tensor::rand([1], (Kind::Float, step_size.device()));
+    step_size * ((u - 0.5) * jitter + 1.0)
+}
+
+fn clamped(x: &Tensor, limit: f64) -> Tensor {
+    if limit.is_finite() { x.clamp(-limit, limit) } else { x.shallow_clone() }
+}
+
+/// The original's early stop: two consecutive changes of the mean energy below a threshold.
+struct Convergence {
+    tolerance: f64,
+    previous: Option<f64>,
+    small_changes: u32,
+}
+
+impl Convergence {
+    fn new(tolerance: f64) -> Self {
+        Self { tolerance, previous: None, small_changes: 0 }
+    }
+
+    fn reached(&mut self, value: &Tensor) -> bool {
+        if self.tolerance <= 0.0 {
+            return false;
+        }
+        let energy = value.mean(Kind::Float).double_value(&[]); // read from the device: the early stop needs it
+        let change = self.previous.map(|previous| (previous - energy).abs());
+        self.previous = Some(energy);
+        self.small_changes = match change {
+            Some(change) if change < self.tolerance => self.small_changes + 1,
+            _ => 0,
+        };
+        self.small_changes >= 2
+    }
+}

@@ -1,0 +1,100 @@
+//! What can go wrong in a run, in the library's own types. Programs print the chain and set the exit status.
+
+use std::path::{Path, PathBuf};
+
+use crate::checkpoint::StateError;
+use crate::config::ConfigError;
+use crate::data::DataError;
+use crate::device::DeviceError;
+
+/// An error of training, sampling or evaluation.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The text.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The device.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// A checkpoint.
+    #[error(transparent)]
+    Checkpoint(#[from] StateError),
+    /// Any other file.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file
+        path: PathBuf,
+        /// The system's reason
+        source: std::io::Error,
+    },
+    /// A line of a metrics file.
+    #[error("{path}: line {line} is not a JSON object: {reason}")]
+    Metrics {
+        /// The file
+        path: PathBuf,
+        /// Its line, from 1
+        line: usize,
+        /// What the JSON reader says
+        reason: String,
+    },
+    /// A loss that is not a number.
+    #[error(
+        "the loss is {loss} at step {step} (learning rate {lr:.3e}): the run is stopped. {last_good}; \
+         a smaller train.learning_rate or train.grad_clip often helps"
+    )]
+    NonFinite {
+        /// NaN or infinite
+        loss: f64,
+        /// The step it arose in
+        step: i64,
+        /// Learning rate of that step
+        lr: f64,
+        /// Which checkpoint to go on from
+        last_good: String,
+    },
+    /// Nothing left to train.
+    #[error("{path} is at step {step}, and train.max_steps={max_steps}: there is nothing to train; raise train.max_steps")]
+    AlreadyDone {
+        /// The checkpoint
+        path: PathBuf,
+        /// Its step
+        step: i64,
+        /// The goal
+        max_steps: i64,
+    },
+    /// A checkpoint of another text.
+    #[error(
+        "{checkpoint} knows {found} characters and {data} has {expected} of its own: the vocabularies differ; \
+         resume on the text it was trained on"
+    )]
+    OtherVocabulary {
+        /// The checkpoint
+        checkpoint: PathBuf,
+        /// The text
+        data: PathBuf,
+        /// Characters of the text
+        expected: usize,
+        /// Characters of the checkpoint
+        found: usize,
+    },
+    /// No checkpoint given and none found.
+    #[error("no checkpoint under {out_dir}; train first (cargo run --release --bin train), or give checkpoint=FILE")]
+    NoCheckpoint {
+        /// Where it was looked for
+        out_dir: PathBuf,
+    },
+    /// A request that does not fit the checkpoint.
+    #[error("{0}")]
+    Request(String),
+}
+
+impl Error {
+    /// For `map_err`: an I/O error that names its file.
+    pub fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        move |source| Error::Io { path, source }
+    }
+}

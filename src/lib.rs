@@ -1,0 +1,27 @@
+//! nanoebm: energy-based language models on libtorch, a port of the PyTorch project nanoEBM.
+//!
+//! The one idea is `x ← x − α ∇ₓE(x) + noise`; it is written once, in [`energy`]. Read on in this order: [`transformer`] reads
+//! the text, [`ebm`] gives every next token an energy and thinks by going down it, [`train`] trains that, [`sample`] writes
+//! text, [`eval`] measures. [`checkpoint`] speaks PyTorch's file format, [`config`] Hydra's command line.
+
+pub mod batches;
+pub mod checkpoint;
+pub mod config;
+pub mod data;
+pub mod device;
+pub mod ebm;
+pub mod energy;
+pub mod error;
+pub mod eval;
+pub mod fs;
+pub mod load;
+pub mod metrics;
+pub mod optim;
+pub mod params;
+pub mod program;
+pub mod sample;
+pub mod tracking;
+pub mod train;
+pub mod transformer;
+
+pub use error::Error;

@@ -1,0 +1,72 @@
+//! A trained model from a checkpoint, for the programs that use one.
+
+use std::path::{Path, PathBuf};
+
+use tch::{Device, no_grad};
+
+use crate::checkpoint::{Checkpoint, find};
+use crate::config::ModelOverrides;
+use crate::data::{Corpus, Vocab};
+use crate::ebm::Ebm;
+use crate::error::Error;
+
+/// A model with its file.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The file
+    pub checkpoint: Checkpoint,
+    /// The model, with the overrides applied
+    pub ebm: Ebm,
+    /// What was decided on the user's behalf, in words
+    pub notes: Vec<String>,
+}
+
+/// Loads `checkpoint`, or the newest under `out_dir`. A file of the original behaves as the original (`model=upstream`), except
+/// where `overrides` (`model.*` of the command line) say otherwise.
+pub fn load(
+    checkpoint: Option<&Path>,
+    out_dir: &Path,
+    overrides: &ModelOverrides,
+    device: Device,
+) -> Result<Loaded, Error> {
+    let mut notes = Vec::new();
+    let path = match checkpoint {
+        None => find::newest(out_dir).ok_or_else(|| Error::NoCheckpoint { out_dir: out_dir.to_owned() })?,
+        Some(path) if path.exists() => path.to_owned(),
+        Some(path) => find::in_newest_run(path).unwrap_or_else(|| path.to_owned()),
+    };
+    if checkpoint != Some(path.as_path()) {
+        notes.push(format!("Using checkpoint {}", path.display()));
+    }
+    let checkpoint = Checkpoint::read(&path)?;
+    if checkpoint.ours.is_none() {
+        notes.push("A checkpoint of the original: it behaves as there (model=upstream)".to_owned());
+    }
+    let mut config = checkpoint.model.clone();
+    config.apply(overrides)?;
+    let ebm = Ebm::new(&config, device);
+    checkpoint.load_model(&ebm)?;
+    // The file's alpha is a tensor; one given by name wins over it.
+    if config.alpha_value != checkpoint.model.alpha_value {
+        let mut alpha = ebm.alpha.shallow_clone();
+        let _ = no_grad(|| alpha.fill_(config.alpha_value));
+    }
+    notes.push(format!("Loaded model from step {}", checkpoint.step));
+    Ok(Loaded { checkpoint, ebm, notes })
+}
+
+impl Loaded {
+    /// The vocabulary of the file, else that of the text at `data_path`, which must fit the model.
+    pub fn vocab(&self, data_path: &Path) -> Result<Vocab, Error> {
+        if let Some(vocab) = self.checkpoint.vocab() {
+            return Ok(vocab);
+        }
+        let vocab = Corpus::read(data_path)?.vocab;
+        if vocab.len() as i64 == self.ebm.config.vocab_size {
+            return Ok(vocab);
+        }
+        let (checkpoint, data) = (self.checkpoint.path.clone(), PathBuf::from(data_path));
+        let (expected, found) = (vocab.len(), self.ebm.config.vocab_size as usize);
+        Err(Error::OtherVocabulary { checkpoint, data, expected, found })
+    }
+}

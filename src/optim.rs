@@ -1,0 +1,198 @@
+//! AdamW (Loshchilov & Hutter, 2019) as PyTorch computes it, and the learning-rate schedule.
+//!
+//! tch cannot read or set its optimizer's state, and checkpoints carry it, so this one is ours. All parameters of a group lie
+//! in one flat tensor, and each parameter is a view of it: a step is a dozen kernels however many layers there are.
+
+use tch::{Tensor, no_grad};
+
+use crate::config::{ModelConfig, TrainConfig};
+use crate::params::{Param, Params};
+
+/// PyTorch's default.
+const EPS: f64 = 1e-8;
+/// PyTorch's guard in `clip_grad_norm_`.
+const CLIP_EPS: f64 = 1e-6;
+
+/// Parameters that share a learning rate and a weight decay.
+#[derive(Debug)]
+struct Group {
+    params: Vec<Param>,
+    theta: Tensor,
+    grad: Option<Tensor>,
+    exp_avg: Tensor,
+    exp_avg_sq: Tensor,
+    lr_multiplier: f64,
+    weight_decay: f64,
+}
+
+impl Group {
+    fn new(params: Vec<Param>, lr_multiplier: f64, weight_decay: f64) -> Self {
+        let theta = no_grad(|| flatten(params.iter().map(|p| p.tensor.shallow_clone())));
+        let (exp_avg, exp_avg_sq) = (theta.zeros_like(), theta.zeros_like());
+        let group = Self { params, theta, grad: None, exp_avg, exp_avg_sq, lr_multiplier, weight_decay };
+        for (param, view) in group.params.iter().zip(group.views(&group.theta)) {
+            param.tensor.shallow_clone().set_data(&view);
+        }
+        group
+    }
+
+    /// A flat tensor as one view per parameter.
+    fn views(&self, flat: &Tensor) -> Vec<Tensor> {
+        let sizes: Vec<i64> = self.params.iter().map(|p| p.tensor.numel() as i64).collect();
+        let parts = flat.split_with_sizes(sizes, 0);
+        parts.iter().zip(&self.params).map(|(part, p)| part.view(p.tensor.size().as_slice())).collect()
+    }
+}
+
+fn flatten(tensors: impl Iterator<Item = Tensor>) -> Tensor {
+    Tensor::cat(&tensors.map(|t| t.reshape([-1])).collect::<Vec<_>>(), 0)
+}
+
+/// The optimizer's memory of one parameter.
+#[derive(Debug)]
+pub struct Moments {
+    /// The parameter's name
+    pub name: String,
+    /// Running mean of the gradient, in the parameter's shape
+    pub exp_avg: Tensor,
+    /// Running mean of its square
+    pub exp_avg_sq: Tensor,
+}
+
+/// What PyTorch writes of a parameter group.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GroupSettings {
+    /// Learning rate of the last step
+    pub lr: f64,
+    /// β₁, β₂
+    pub betas: (f64, f64),
+    /// ε
+    pub eps: f64,
+    /// Decoupled weight decay
+    pub weight_decay: f64,
+    /// Number of parameters in the group
+    pub len: usize,
+}
+
+/// AdamW over flat groups: all parameters, and a learnable alpha apart (its own learning rate, no decay).
+#[derive(Debug)]
+pub struct AdamW {
+    groups: Vec<Group>,
+    betas: (f64, f64),
+    lr: f64,
+    /// Number of steps taken: PyTorch's `step` of every parameter
+    pub step: i64,
+}
+
+impl AdamW {
+    /// Takes the parameters over: from now on they are views of the optimizer's flat tensors.
+    pub fn new(params: &Params, train: &TrainConfig, model: &ModelConfig) -> Self {
+        let (alpha, rest): (Vec<_>, Vec<_>) = params
+            .iter()
+            .map(|p| Param { name: p.name.clone(), tensor: p.tensor.shallow_clone() })
+            .partition(|p| p.name == "alpha");
+        let mut groups = vec![Group::new(rest, 1.0, train.weight_decay)];
+        if !alpha.is_empty() {
+            groups.push(Group::new(alpha, model.alpha_lr_multiplier, 0.0));
+        }
+        Self { groups, betas: (train.beta1, train.beta2), lr: train.learning_rate, step: 0 }
+    }
+
+    /// Adds the gradients of `loss` to those held.
+    pub fn backward(&mut self, loss: &Tensor) {
+        let params: Vec<&Tensor> = self.groups.iter().flat_map(|g| g.params.iter().map(|p| &p.tensor)).collect();
+        let mut grads = Tensor::run_backward(&[loss], &params, false, false).into_iter();
+        for group in &mut self.groups {
+            // A parameter that the loss does not reach comes back undefined: its gradient is zero.
+            let flat = flatten(group.params.iter().map(|p| match grads.next() {
+                Some(grad) if grad.defined() => grad,
+                _ => p.tensor.zeros_like(),
+            }));
+            group.grad = Some(match group.grad.take() {
+                Some(mut held) => held.g_add_(&flat),
+                None => flat,
+            });
+        }
+    }
+
+    /// Scales the gradients so that their norm is at most `max_norm` (0: no limit). Gives the norm before.
+    pub fn clip_grad_norm(&mut self, max_norm: f64) -> Tensor {
+        let norms: Vec<Tensor> = self.groups.iter().filter_map(|g| g.grad.as_ref()).map(Tensor::norm).collect();
+        let norm = Tensor::stack(&norms, 0).norm();
+        if max_norm > 0.0 {
+            let coef = ((&norm + CLIP_EPS).reciprocal() * max_norm).clamp_max(1.0);
+            for grad in self.groups.iter_mut().filter_map(|g| g.grad.as_mut()) {
+                let _ = grad.g_mul_(&coef);
+            }
+        }
+        norm
+    }
+
+    /// One update with learning rate `lr`; the gradients are used up.
+    pub fn step(&mut self, lr: f64) {
+        self.step += 1;
+        self.lr = lr;
+        let (beta1, beta2) = self.betas;
+        let (bias1, bias2) = (1.0 - beta1.powf(self.step as f64), 1.0 - beta2.powf(self.step as f64));
+        for group in &mut self.groups {
+            let Some(grad) = group.grad.take() else { continue };
+            let lr = lr * group.lr_multiplier;
+            no_grad(|| {
+                let _ = group.exp_avg.lerp_(&grad, 1.0 - beta1); // m ← β₁m + (1 − β₁)g
+                let _ = group.exp_avg_sq.g_mul_scalar_(beta2); // v ← β₂v + (1 − β₂)g²
+                let _ = group.exp_avg_sq.g_add_(&(grad.square() * (1.0 - beta2)));
+                let denom = group.exp_avg_sq.sqrt() / bias2.sqrt() + EPS; // √v̂ + ε
+                let _ = group.theta.g_mul_scalar_(1.0 - lr * group.weight_decay);
+                let _ = group.theta.g_sub_(&(&group.exp_avg / denom * (lr / bias1))); // θ ← θ − lr m̂ / (√v̂ + ε)
+            });
+        }
+    }
+
+    /// The gradients held, by parameter.
+    pub fn grads(&self) -> Vec<(String, Tensor)> {
+        let named = |g: &Group| {
+            let views = g.grad.as_ref().map(|grad| g.views(grad)).unwrap_or_default();
+            g.params.iter().map(|p| p.name.clone()).zip(views).collect::<Vec<_>>()
+        };
+        self.groups.iter().flat_map(named).collect()
+    }
+
+    /// The state of every parameter, in PyTorch's order; the tensors are views of the optimizer's own.
+    pub fn moments(&self) -> Vec<Moments> {
+        let of_group = |g: &Group| {
+            let pairs = g.views(&g.exp_avg).into_iter().zip(g.views(&g.exp_avg_sq));
+            let named = g.params.iter().map(|p| p.name.clone()).zip(pairs);
+            named.map(|(name, (exp_avg, exp_avg_sq))| Moments { name, exp_avg, exp_avg_sq }).collect::<Vec<_>>()
+        };
+        self.groups.iter().flat_map(of_group).collect()
+    }
+
+    /// What PyTorch writes in `param_groups`.
+    pub fn group_settings(&self) -> Vec<GroupSettings> {
+        let settings = |g: &Group| GroupSettings {
+            lr: self.lr * g.lr_multiplier,
+            betas: self.betas,
+            eps: EPS,
+            weight_decay: g.weight_decay,
+            len: g.params.len(),
+        };
+        self.groups.iter().map(settings).collect()
+    }
+}
+
+/// The learning rate of `step`: linear from 1 % of the peak, then a cosine to `min_lr`, then flat.
+pub fn learning_rate(step: i64, c: &TrainConfig) -> f64 {
+    if !c.decay_lr {
+        return c.learning_rate;
+    }
+    if step < c.warmup_iters {
+        let start = c.learning_rate * 0.01;
+        return start + (c.learning_rate - start) * (step as f64 / c.warmup_iters as f64);
+    }
+    if step >= c.lr_decay_iters {
+        return c.min_lr;
+    }
+    let ratio = (step - c.warmup_iters) as f64 / (c.lr_decay_iters - c.warmup_iters) as f64;
+    let coeff = 0.5 * (1.0 + (ratio * std::f64::consts::PI).cos());
+    c.min_lr + coeff * (c.learning_rate - c.min_lr)
+}

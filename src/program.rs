@@ -1,0 +1,43 @@
+//! What the programs share: one way to end.
+
+use std::process::ExitCode;
+
+use crate::config::ConfigError;
+
+/// Exit status of a usage error.
+const USAGE: u8 = 2;
+
+/// Runs a program: its exit status, or its error as one line on standard error and a status that is not 0.
+pub fn run(main: impl FnOnce() -> anyhow::Result<u8>) -> ExitCode {
+    match main() {
+        Ok(status) => ExitCode::from(status),
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS, // the reader has seen enough
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            let usage = error.chain().any(|cause| cause.is::<ConfigError>());
+            ExitCode::from(if usage { USAGE } else { 1 })
+        }
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let io = error.chain().filter_map(|cause| cause.downcast_ref::<std::io::Error>());
+    io.into_iter().any(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+/// Prints a text that was asked for, such as the help.
+pub fn print(text: &str) -> anyhow::Result<u8> {
+    use std::io::Write;
+    std::io::stdout().write_all(text.as_bytes())?;
+    Ok(0)
+}
+
+/// A word as a shell takes it: quoted where it must be.
+pub fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "=._-/:+,@%~".contains(c);
+    if !word.is_empty() && word.chars().all(plain) && !word.starts_with('~') {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}

@@ -1,0 +1,142 @@
+//! The run on the terminal: the original's table, with a progress bar under it where somebody is watching.
+
+use std::io::{IsTerminal, Write};
+
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
+
+use super::Tracker;
+use crate::error::Error;
+use crate::metrics::Row;
+
+/// Label, key in the row, and width of a column; the first ones survive in a narrow terminal.
+struct Column {
+    label: &'static str,
+    key: &'static str,
+    width: usize,
+    format: fn(f64) -> String,
+}
+
+const COLUMNS: [Column; 10] = [
+    Column { label: "step", key: "step", width: 6, format: |v| format!("{v:.0}") },
+    Column { label: "loss", key: "loss", width: 8, format: |v| format!("{v:.3}") },
+    Column { label: "ppl", key: "perplexity", width: 7, format: |v| format!("{v:.3}") },
+    Column { label: "lr", key: "lr", width: 11, format: |v| exponent(v) },
+    Column { label: "alpha", key: "alpha", width: 8, format: |v| format!("{v:.3}") },
+    Column { label: "Egap", key: "energy_gap", width: 10, format: |v| format!("{v:.4}") },
+    Column { label: "E0", key: "initial_energy", width: 10, format: |v| format!("{v:.4}") },
+    Column { label: "EK", key: "final_energy", width: 10, format: |v| format!("{v:.4}") },
+    Column { label: "t/fwd", key: "time/forward", width: 8, format: |v| format!("{v:.3}") },
+    Column { label: "t/bwd", key: "time/backward", width: 8, format: |v| format!("{v:.3}") },
+];
+
+/// 3e-4 as Python writes it: 3.00e-04.
+fn exponent(v: f64) -> String {
+    let text = format!("{v:.2e}");
+    match text.split_once('e') {
+        Some((mantissa, exp)) => {
+            let (sign, digits) = exp.strip_prefix('-').map_or(('+', exp), |digits| ('-', digits));
+            format!("{mantissa}e{sign}{digits:0>2}")
+        }
+        None => text,
+    }
+}
+
+/// Prints to standard output; the bar goes to standard error, and only where both are a terminal.
+pub struct Console {
+    bar: ProgressBar,
+    columns: usize,
+    header_printed: bool,
+}
+
+impl Console {
+    /// A table for a run of `max_steps` steps, resumed at `start`, of `tokens_per_step` tokens.
+    pub fn new(start: i64, max_steps: i64, tokens_per_step: i64) -> Self {
+        let terminal = std::io::stdout().is_terminal() && std::io::stderr().is_terminal();
+        let bar = if terminal { progress_bar(start, max_steps, tokens_per_step) } else { ProgressBar::hidden() };
+        let width = if terminal { usize::from(console::Term::stdout().size().1) } else { usize::MAX };
+        let mut used = 0;
+        let fits = |column: &&Column| {
+            used += column.width + 1;
+            used - 1 <= width
+        };
+        let columns = COLUMNS.iter().take_while(fits).count();
+        Self { bar, columns, header_printed: false }
+    }
+
+    fn line(&self, text: &str) {
+        // A reader that went away (`| head`) does not stop the training.
+        self.bar.suspend(|| drop(writeln!(std::io::stdout(), "{text}")));
+    }
+
+    fn cells(&self, cell: impl Fn(&Column) -> String) -> String {
+        let cells = COLUMNS[..self.columns].iter().map(|c| format!("{:>width$}", cell(c), width = c.width));
+        cells.collect::<Vec<_>>().join(" ")
+    }
+}
+
+fn progress_bar(start: i64, max_steps: i64, tokens_per_step: i64) -> ProgressBar {
+    let rate = move |state: &ProgressState, w: &mut dyn std::fmt::Write| {
+        let steps = state.per_sec();
+        let _ = write!(w, "{steps:.1} steps/s, {:.0} tokens/s", steps * tokens_per_step as f64);
+    };
+    let eta = |state: &ProgressState, w: &mut dyn std::fmt::Write| {
+        let left = state.eta().as_secs();
+        let _ = write!(w, "{}:{:02}:{:02} left", left / 3600, left / 60 % 60, left % 60);
+    };
+    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len}  {rate}  {left}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .with_key("rate", rate)
+        .with_key("left", eta);
+    let bar = ProgressBar::new(max_steps.unsigned_abs()).with_style(style).with_position(start.unsigned_abs());
+    bar.reset_eta();
+    bar
+}
+
+impl Tracker for Console {
+    fn log(&mut self, row: &Row) -> Result<(), Error> {
+        if !self.header_printed {
+            self.line(&self.cells(|c| c.label.to_owned()));
+            self.line(&self.cells(|c| "-".repeat(c.width)));
+            self.header_printed = true;
+        }
+        self.line(&self.cells(|c| row.get(c.key).and_then(|v| v.as_f64()).map(c.format).unwrap_or_default()));
+        Ok(())
+    }
+
+    fn evaluation(&mut self, row: &Row) -> Result<(), Error> {
+        let value = |key: &str| row.get(key).and_then(|v| v.as_f64()).unwrap_or(f64::NAN);
+        self.line(&format!(
+            "  eval at step {}: NLL train {:.4} (System 1 {:.4}), val {:.4} (System 1 {:.4})",
+            row["step"],
+            value("train/nll_s2"),
+            value("train/nll_s1"),
+            value("val/nll_s2"),
+            value("val/nll_s1"),
+        ));
+        Ok(())
+    }
+
+    fn progress(&mut self, step: i64) {
+        self.bar.set_position(step.unsigned_abs());
+    }
+
+    fn note(&mut self, text: &str) {
+        self.line(&format!("✓ {text}"));
+    }
+
+    fn finish(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_look_as_in_the_original() {
+        assert_eq!(exponent(3e-4), "3.00e-04");
+        assert_eq!(exponent(12.5), "1.25e+01");
+        assert_eq!(exponent(0.0), "0.00e+00");
+    }
+}

@@ -1,0 +1,69 @@
+//! `metrics.jsonl`: one JSON object a line, appended as it happens.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use super::Tracker;
+use crate::error::Error;
+use crate::metrics::Row;
+
+/// The file of a run.
+#[derive(Debug)]
+pub struct Jsonl {
+    path: PathBuf,
+    file: File,
+}
+
+impl Jsonl {
+    /// Opens `metrics.jsonl` in a run directory for appending. A run that is resumed at `step` will write the rows from there
+    /// on again: older rows of those steps move aside to a file of their own, so that each step has one row.
+    pub fn open(run_dir: &Path, step: i64) -> Result<Self, Error> {
+        let path = run_dir.join("metrics.jsonl");
+        let rows = if path.exists() { read_rows(&path)? } else { Vec::new() };
+        let at_or_after = |row: &Row| row.get("step").and_then(|s| s.as_i64()).is_none_or(|s| s >= step);
+        // An evaluation of the resumed step itself was written by the part that came before.
+        let stale = |row: &Row| at_or_after(row) && !(row["step"] == step && !row.contains_key("loss"));
+        if rows.iter().any(stale) {
+            let aside = run_dir.join(format!("metrics.{}.jsonl", chrono::Local::now().format("%Y%m%d_%H%M%S")));
+            fs::copy(&path, &aside).map_err(Error::io(&aside))?;
+            let kept: String = rows.iter().filter(|row| !stale(row)).map(line).collect();
+            crate::fs::write_atomically(&path, kept.as_bytes())?;
+        }
+        let file = OpenOptions::new().create(true).append(true).open(&path).map_err(Error::io(&path))?;
+        Ok(Self { path, file })
+    }
+
+    fn write(&mut self, row: &Row) -> Result<(), Error> {
+        self.file.write_all(line(row).as_bytes()).map_err(Error::io(&self.path))
+    }
+}
+
+fn line(row: &Row) -> String {
+    serde_json::Value::Object(row.clone()).to_string() + "\n"
+}
+
+impl Tracker for Jsonl {
+    fn log(&mut self, row: &Row) -> Result<(), Error> {
+        self.write(row)
+    }
+
+    fn evaluation(&mut self, row: &Row) -> Result<(), Error> {
+        self.write(row)
+    }
+}
+
+/// Reads the rows of a `metrics.jsonl`. A last line that a crash cut short is left out.
+pub fn read_rows(path: &Path) -> Result<Vec<Row>, Error> {
+    let text = fs::read_to_string(path).map_err(Error::io(path))?;
+    let lines: Vec<&str> = text.lines().collect();
+    let mut rows = Vec::with_capacity(lines.len());
+    for (i, line) in lines.iter().enumerate() {
+        match serde_json::from_str(line) {
+            Ok(row) => rows.push(row),
+            Err(_) if i + 1 == lines.len() => {}
+            Err(e) => return Err(Error::Metrics { path: path.to_owned(), line: i + 1, reason: e.to_string() }),
+        }
+    }
+    Ok(rows)
+}

@@ -1,0 +1,305 @@
+//! Training: the loop, and what it needs before and after.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use tch::{Device, Kind, Tensor, no_grad};
+
+use crate::batches::Batches;
+use crate::checkpoint::{self, Checkpoint, Extra, find};
+use crate::config::{Config, Dtype, to_yaml};
+use crate::data::{Corpus, Position, Split, mix, spread};
+use crate::device;
+use crate::ebm::Ebm;
+use crate::error::Error;
+use crate::fs::{create_run_dir, write_atomically};
+use crate::metrics::row;
+use crate::optim::{AdamW, learning_rate};
+use crate::tracking::{Console, Jsonl, Tracker, Trackers};
+use crate::transformer::Pass;
+
+/// How a run ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// All steps are done; the path of `final.pt`.
+    Finished(PathBuf),
+    /// A signal stopped it; the path of the checkpoint to go on from.
+    Interrupted(PathBuf),
+}
+
+/// A run that is set up: nothing is on disk before all of this has succeeded.
+struct Run {
+    config: Config,
+    corpus: Arc<Corpus>,
+    ebm: Ebm,
+    optimizer: AdamW,
+    start: i64,
+    position: Position,
+    best_val_nll: Option<f64>,
+    run_dir: PathBuf,
+    last_saved: Option<PathBuf>,
+    tracker: Trackers,
+}
+
+/// Trains as `config` says. `overrides` are written beside the results; a non-zero `stop` ends the run after the step.
+pub fn train(config: &Config, overrides: &[String], stop: &AtomicUsize) -> Result<Outcome, Error> {
+    let mut run = Run::set_up(config, overrides)?;
+    let outcome = run.train(stop);
+    run.tracker.finish();
+    outcome
+}
+
+impl Run {
+    fn set_up(config: &Config, overrides: &[String]) -> Result<Self, Error> {
+        let mut config = config.clone();
+        let device = device::resolve(&config.train.device)?;
+        let corpus = Corpus::read(&config.data.data_path)?;
+        config.model.vocab_size = corpus.vocab.len() as i64;
+        corpus.windows(Split::Train, config.data.block_size, config.data.batch_size as usize)?;
+        if config.train.eval_interval > 0 {
+            corpus.windows(Split::Val, config.data.block_size, 1)?;
+        }
+        let resumed = config.load_checkpoint.as_deref().map(Checkpoint::read).transpose()?;
+
+        tch::manual_seed(config.train.seed);
+        let ebm = Ebm::new(&config.model, device);
+        let mut optimizer = AdamW::new(ebm.params(), &config.train, &config.model);
+        if let Some(checkpoint) = &resumed {
+            resume(checkpoint, &config, &corpus, &ebm, &mut optimizer)?;
+        }
+
+        let start = resumed.as_ref().map_or(0, |c| c.step);
+        let run_dir = match resumed.as_ref().and_then(|c| run_dir_of(&c.path)) {
+            Some(existing) => existing,
+            None => create_run_dir(&config.out_dir)?,
+        };
+        write_atomically(&run_dir.join("config.yaml"), to_yaml(&config).as_bytes())?;
+        write_atomically(&run_dir.join("overrides.yaml"), to_yaml(&overrides).as_bytes())?;
+        let tokens = config.data.batch_size * config.data.block_size;
+        let console = Console::new(start, config.train.max_steps, tokens);
+        let tracker = Trackers(vec![Box::new(console), Box::new(Jsonl::open(&run_dir, start)?)]);
+        let ours = resumed.as_ref().and_then(|c| c.ours.as_ref());
+        let mut run = Self {
+            corpus: Arc::new(corpus),
+            ebm,
+            optimizer,
+            start,
+            position: ours.map_or_else(Position::default, |extra| extra.position),
+            best_val_nll: ours.and_then(|extra| extra.best_val_nll),
+            run_dir,
+            last_saved: resumed.as_ref().map(|c| c.path.clone()),
+            tracker,
+            config,
+        };
+        run.announce(resumed.as_ref());
+        Ok(run)
+    }
+
+    /// Says what is about to happen.
+    fn announce(&mut self, resumed: Option<&Checkpoint>) {
+        let (config, corpus) = (&self.config, &self.corpus);
+        let mut notes = vec![
+            format!(
+                "Setup: device={:?}, threads={}, dtype={}, seed={}",
+                self.ebm.device(),
+                tch::get_num_threads(),
+                config.train.dtype,
+                config.train.seed
+            ),
+            format!(
+                "Data: {} | {} characters | vocab_size={}",
+                corpus.path.display(),
+                corpus.len(Split::Train) + corpus.len(Split::Val),
+                corpus.vocab.len()
+            ),
+            format!(
+                "Model: {} parameters | {} tokens per step",
+                self.ebm.params().numel(),
+                config.data.batch_size * config.data.block_size
+            ),
+            format!("Run directory: {}", self.run_dir.display()),
+        ];
+        if config.train.compile {
+            notes.push("train.compile=true: libtorch has no compiler outside Python; the run is eager, as without it".into());
+        }
+        if let Some(checkpoint) = resumed {
+            notes.push(format!("Resumed from {} at step {}", checkpoint.path.display(), checkpoint.step));
+            if checkpoint.ours.is_none() {
+                notes.push("It comes from PyTorch, which does not record the data order: a new pass over the text begins".into());
+            }
+        }
+        notes.push(format!("Training from step {} to {}", self.start, config.train.max_steps));
+        notes.iter().for_each(|note| self.tracker.note(note));
+    }
+
+    /// The training loop.
+    fn train(&mut self, stop: &AtomicUsize) -> Result<Outcome, Error> {
+        let (train, model) = (self.config.train.clone(), self.config.model.clone());
+        let pass = Pass::train(kind(train.dtype));
+        let mut batches = Batches::new(&self.corpus, &self.config, self.position, self.ebm.device())?;
+        for step in self.start..train.max_steps {
+            // every random number of this step comes from (seed, step), so that a resumed run repeats none and misses none
+            tch::manual_seed(mix(train.seed as u64 ^ mix(step as u64)) as i64);
+            let lr = learning_rate(step, &train);
+
+            // forward: System 2 joins after the warm-up
+            let (idx, targets) = batches.next(&mut self.position); // (B, T) each
+            let started = Instant::now();
+            let refine_steps = (step >= model.warmup_steps_no_refine).then_some(model.refine_steps);
+            let mut output = self.ebm.forward(&idx, &targets, refine_steps, pass);
+            let forward = started.elapsed();
+
+            // a loss that is not a number must not reach the weights; reading it is free on the CPU, elsewhere only when logged
+            let log = step % train.log_interval == 0;
+            if log || self.ebm.device() == Device::Cpu {
+                self.check_finite(&output.loss, step, lr)?;
+            }
+
+            // backward, and the optimizer on accumulation boundaries
+            let started = Instant::now();
+            self.optimizer.backward(&(&output.loss / train.grad_accum_steps as f64));
+            let done = step + 1;
+            let boundary = done % train.grad_accum_steps == 0;
+            if boundary {
+                output.metrics.add("grad_norm", &self.optimizer.clip_grad_norm(train.grad_clip));
+                self.optimizer.step(lr);
+            }
+            let backward = started.elapsed();
+
+            // log
+            if log {
+                output.metrics.add("alpha", &self.ebm.alpha);
+                let times = [("lr", lr), ("time/forward", forward.as_secs_f64()), ("time/backward", backward.as_secs_f64())];
+                let loss = output.loss.double_value(&[]); // read from the device
+                let head = times.into_iter().chain([("loss", loss)]).map(|(k, v)| (k.to_owned(), v));
+                self.tracker.log(&row(step, head.chain(output.metrics.read())))?; // read from the device
+            }
+            self.tracker.progress(done);
+
+            // evaluate, save, stop
+            let last = done == train.max_steps && train.eval_interval > 0;
+            if last || due(train.eval_interval, done, train.grad_accum_steps) {
+                self.evaluate(done)?;
+            }
+            if due(self.config.save_interval, done, train.grad_accum_steps) {
+                self.save(&format!("ckpt_step_{done}.pt"), done)?;
+                find::prune(&self.run_dir);
+            }
+            if stop.load(Ordering::Relaxed) != 0 && boundary && done < train.max_steps {
+                let path = self.save(&format!("ckpt_step_{done}.pt"), done)?;
+                self.tracker.note(&format!("Interrupted after step {step}: saved {}", path.display()));
+                return Ok(Outcome::Interrupted(path));
+            }
+        }
+        let path = self.save("final.pt", train.max_steps)?;
+        self.tracker.note("Training complete");
+        Ok(Outcome::Finished(path))
+    }
+
+    /// NLL of both systems on the fixed batches of both splits; the best validation result is kept as `best.pt`.
+    fn evaluate(&mut self, done: i64) -> Result<(), Error> {
+        let mut values = Vec::new();
+        for (name, split) in [("train", Split::Train), ("val", Split::Val)] {
+            let [s1, s2] = self.mean_nll(split)?;
+            values.extend([(format!("{name}/nll_s1"), s1), (format!("{name}/nll_s2"), s2)]);
+        }
+        let val = values[3].1;
+        self.tracker.evaluation(&row(done, values))?;
+        if val.is_finite() && self.best_val_nll.is_none_or(|best| val < best) {
+            self.best_val_nll = Some(val);
+            self.write("best.pt", done)?;
+        }
+        Ok(())
+    }
+
+    /// Mean NLL of System 1 and System 2 over `eval_iters` batches spread evenly over a split.
+    fn mean_nll(&self, split: Split) -> Result<[f64; 2], Error> {
+        let (data, pass) = (&self.config.data, Pass::eval(kind(self.config.train.dtype)));
+        let windows = self.corpus.windows(split, data.block_size, 1)?;
+        let offsets = spread(windows, (self.config.train.eval_iters * data.batch_size) as usize);
+        let mut sums = Vec::new();
+        for offsets in offsets.chunks(data.batch_size as usize) {
+            let (idx, targets) = self.corpus.batch(split, offsets, data.block_size, self.ebm.device());
+            let steps = Some(self.config.model.refine_steps);
+            let metrics = no_grad(|| self.ebm.forward(&idx, &targets, steps, pass)).metrics;
+            sums.push(["nll_s1", "nll_s2"].map(|name| metrics.get(name)));
+        }
+        let n = sums.len() as f64;
+        Ok([0, 1].map(|i| sums.iter().map(|nll| nll[i]).sum::<f64>() / n)) // read from the device
+    }
+
+    fn check_finite(&self, loss: &Tensor, step: i64, lr: f64) -> Result<(), Error> {
+        let loss = loss.double_value(&[]); // read from the device
+        if loss.is_finite() {
+            return Ok(());
+        }
+        let last_good = match &self.last_saved {
+            Some(path) => format!("the last good checkpoint is {}", path.display()),
+            None => "no checkpoint was written before it".to_owned(),
+        };
+        Err(Error::NonFinite { loss, step, lr, last_good })
+    }
+
+    fn save(&mut self, name: &str, done: i64) -> Result<PathBuf, Error> {
+        let path = self.write(name, done)?;
+        self.tracker.note(&format!("Saved checkpoint: {}", path.display()));
+        Ok(path)
+    }
+
+    fn write(&mut self, name: &str, done: i64) -> Result<PathBuf, Error> {
+        let path = self.run_dir.join(name);
+        let extra = Extra {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            commit: option_env!("NANOEBM_GIT_COMMIT").map(str::to_owned),
+            config: self.config.clone(),
+            vocab: self.corpus.vocab.chars().iter().collect(),
+            position: self.position,
+            best_val_nll: self.best_val_nll,
+        };
+        checkpoint::save(&path, &self.ebm, &self.optimizer, done, &extra)?;
+        self.last_saved = Some(path.clone());
+        Ok(path)
+    }
+}
+
+/// Puts a checkpoint's weights and optimizer into this run, after checking that they belong to it.
+fn resume(
+    checkpoint: &Checkpoint,
+    config: &Config,
+    corpus: &Corpus,
+    ebm: &Ebm,
+    optimizer: &mut AdamW,
+) -> Result<(), Error> {
+    let (path, step, max_steps) = (checkpoint.path.clone(), checkpoint.step, config.train.max_steps);
+    checkpoint.check_shapes(&config.model)?;
+    if let Some(vocab) = checkpoint.vocab().filter(|vocab| *vocab != corpus.vocab) {
+        let (data, expected, found) = (corpus.path.clone(), corpus.vocab.len(), vocab.len());
+        return Err(Error::OtherVocabulary { checkpoint: path, data, expected, found });
+    }
+    if step >= max_steps {
+        return Err(Error::AlreadyDone { path, step, max_steps });
+    }
+    checkpoint.load_model(ebm)?;
+    Ok(checkpoint.load_optimizer(optimizer)?)
+}
+
+/// The directory of a checkpoint, where it is a run's own: the run goes on there.
+fn run_dir_of(checkpoint: &Path) -> Option<PathBuf> {
+    let dir = checkpoint.parent()?;
+    dir.join("metrics.jsonl").is_file().then(|| dir.to_owned())
+}
+
+/// Whether something that happens every `interval` steps falls on this accumulation boundary; 0 or less is never.
+fn due(interval: i64, done: i64, grad_accum_steps: i64) -> bool {
+    interval > 0 && done % grad_accum_steps == 0 && done / interval > (done - grad_accum_steps) / interval
+}
+
+/// The kind of matrix products that a `dtype` asks for.
+pub fn kind(dtype: Dtype) -> Kind {
+    match dtype {
+        Dtype::Float32 => Kind::Float,
+        Dtype::Bfloat16 => Kind::BFloat16,
+    }
+}

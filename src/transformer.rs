@@ -1,0 +1,226 @@
+//! The transformer that reads the text: minGPT's pre-norm GPT (Karpathy, MIT), as nanoEBM uses it.
+//!
+//! Layers are structs of tensors named as in the checkpoint. Letters: B batch, T time, C `n_embd`, H heads, V vocabulary.
+
+use tch::{Kind, Tensor};
+
+use crate::config::ModelConfig;
+use crate::params::Params;
+
+/// PyTorch's LayerNorm constant; the parity tests turn red when it changes.
+const LAYER_NORM_EPS: f64 = 1e-5;
+/// Standard deviation of every Linear and Embedding weight at initialisation (GPT-2).
+const INIT_STD: f64 = 0.02;
+
+/// How one forward pass is run.
+#[derive(Debug, Clone, Copy)]
+pub struct Pass {
+    /// Dropout, jitter and noise are on.
+    pub train: bool,
+    /// Kind of the matrix products; weights stay fp32 and are cast where they are used.
+    pub compute: Kind,
+    /// The pass is differentiated twice. Fused attention has no second derivative, so plain attention is used.
+    pub second_order: bool,
+}
+
+impl Pass {
+    /// A pass without dropout or noise.
+    pub fn eval(compute: Kind) -> Self {
+        Self { train: false, compute, second_order: false }
+    }
+
+    /// A training pass.
+    pub fn train(compute: Kind) -> Self {
+        Self { train: true, compute, second_order: false }
+    }
+}
+
+/// `y = x Wᵀ + b`, with `weight` (out, in).
+#[derive(Debug)]
+pub struct Linear {
+    /// (out, in)
+    pub weight: Tensor,
+    /// (out)
+    pub bias: Option<Tensor>,
+}
+
+impl Linear {
+    /// Weights N(0, `std`), bias zero.
+    pub fn new(p: &mut Params, path: &str, (n_in, n_out): (i64, i64), bias: bool, std: f64) -> Self {
+        Self {
+            weight: p.normal(&format!("{path}.weight"), &[n_out, n_in], std),
+            bias: bias.then(|| p.constant(&format!("{path}.bias"), &[n_out], 0.0)),
+        }
+    }
+
+    /// (…, in) → (…, out), computed in `compute`.
+    pub fn forward(&self, x: &Tensor, compute: Kind) -> Tensor {
+        let bias = self.bias.as_ref().map(|b| b.to_kind(compute));
+        x.to_kind(compute).linear(&self.weight.to_kind(compute), bias)
+    }
+}
+
+/// Layer normalisation with an optional bias, always in fp32.
+#[derive(Debug)]
+pub struct LayerNorm {
+    /// (C)
+    pub weight: Tensor,
+    /// (C)
+    pub bias: Option<Tensor>,
+}
+
+impl LayerNorm {
+    fn new(p: &mut Params, path: &str, config: &ModelConfig) -> Self {
+        let shape = [config.n_embd];
+        Self {
+            weight: p.constant(&format!("{path}.weight"), &shape, 1.0),
+            bias: config.bias.then(|| p.constant(&format!("{path}.bias"), &shape, 0.0)),
+        }
+    }
+
+    fn forward(&self, x: &Tensor) -> Tensor {
+        x.layer_norm(self.weight.size(), Some(&self.weight), self.bias.as_ref(), LAYER_NORM_EPS, true)
+    }
+}
+
+/// Multi-head causal self-attention.
+#[derive(Debug)]
+pub struct CausalSelfAttention {
+    c_attn: Linear,
+    c_proj: Linear,
+    n_head: i64,
+    dropout: f64,
+}
+
+impl CausalSelfAttention {
+    fn new(p: &mut Params, path: &str, config: &ModelConfig) -> Self {
+        let c = config.n_embd;
+        Self {
+            c_attn: Linear::new(p, &format!("{path}.c_attn"), (c, 3 * c), config.bias, INIT_STD),
+            c_proj: Linear::new(p, &format!("{path}.c_proj"), (c, c), config.bias, INIT_STD),
+            n_head: config.n_head,
+            dropout: config.dropout,
+        }
+    }
+
+    /// (B, T, C) → (B, T, C)
+    fn forward(&self, x: &Tensor, pass: Pass) -> Tensor {
+        let (b, t, c) = dims3(x);
+        let heads = |z: &Tensor| z.view([b, t, self.n_head, c / self.n_head]).transpose(1, 2); // (B, H, T, C/H)
+        let qkv = self.c_attn.forward(x, pass.compute).split(c, 2); // 3 × (B, T, C)
+        let (q, k, v) = (heads(&qkv[0]), heads(&qkv[1]), heads(&qkv[2]));
+        let dropout = if pass.train { self.dropout } else { 0.0 };
+        let y = if pass.second_order {
+            plain_attention(&q, &k, &v, dropout)
+        } else {
+            Tensor::scaled_dot_product_attention::<&Tensor>(&q, &k, &v, None, dropout, true, None, false)
+        };
+        let y = y.transpose(1, 2).reshape([b, t, c]); // (B, H, T, C/H) → (B, T, C)
+        self.c_proj.forward(&y, pass.compute).dropout(self.dropout, pass.train)
+    }
+}
+
+/// softmax(q kᵀ / √d + causal mask) v from ops that have second derivatives. (B, H, T, d) → (B, H, T, d)
+fn plain_attention(q: &Tensor, k: &Tensor, v: &Tensor, dropout: f64) -> Tensor {
+    let (t, d) = (q.size()[2], q.size()[3]);
+    let future = Tensor::ones([t, t], (Kind::Bool, q.device())).triu(1); // (T, T), true where s > t
+    let att = q.matmul(&k.transpose(-2, -1)) / (d as f64).sqrt(); // (B, H, T, T)
+    let att = att.masked_fill(&future, f64::NEG_INFINITY).softmax(-1, None);
+    att.dropout(dropout, dropout > 0.0).matmul(v)
+}
+
+/// The position-wise network: 4×, exact GELU, back.
+#[derive(Debug)]
+pub struct Mlp {
+    c_fc: Linear,
+    c_proj: Linear,
+    dropout: f64,
+}
+
+impl Mlp {
+    fn new(p: &mut Params, path: &str, config: &ModelConfig) -> Self {
+        let c = config.n_embd;
+        Self {
+            c_fc: Linear::new(p, &format!("{path}.c_fc"), (c, 4 * c), config.bias, INIT_STD),
+            c_proj: Linear::new(p, &format!("{path}.c_proj"), (4 * c, c), config.bias, INIT_STD),
+            dropout: config.dropout,
+        }
+    }
+
+    fn forward(&self, x: &Tensor, pass: Pass) -> Tensor {
+        let x = self.c_fc.forward(x, pass.compute).gelu("none");
+        self.c_proj.forward(&x, pass.compute).dropout(self.dropout, pass.train)
+    }
+}
+
+/// One residual block.
+#[derive(Debug)]
+pub struct Block {
+    ln_1: LayerNorm,
+    attn: CausalSelfAttention,
+    ln_2: LayerNorm,
+    mlp: Mlp,
+}
+
+impl Block {
+    fn new(p: &mut Params, path: &str, config: &ModelConfig) -> Self {
+        Self {
+            ln_1: LayerNorm::new(p, &format!("{path}.ln_1"), config),
+            attn: CausalSelfAttention::new(p, &format!("{path}.attn"), config),
+            ln_2: LayerNorm::new(p, &format!("{path}.ln_2"), config),
+            mlp: Mlp::new(p, &format!("{path}.mlp"), config),
+        }
+    }
+
+    /// (B, T, C) → (B, T, C). The residual stream stays fp32.
+    fn forward(&self, x: &Tensor, pass: Pass) -> Tensor {
+        let x = x + self.attn.forward(&self.ln_1.forward(x), pass);
+        &x + self.mlp.forward(&self.ln_2.forward(&x), pass)
+    }
+}
+
+/// Embeddings, blocks and the final norm: `h = transformer(idx)`.
+#[derive(Debug)]
+pub struct Transformer {
+    /// Token embeddings (V, C); `lm_head` of the checkpoint is this tensor.
+    pub wte: Tensor,
+    /// Position embeddings (block_size, C)
+    pub wpe: Tensor,
+    h: Vec<Block>,
+    ln_f: LayerNorm,
+    dropout: f64,
+}
+
+impl Transformer {
+    /// Parameters are made in PyTorch's order, since the optimizer's state is stored by position.
+    pub fn new(p: &mut Params, path: &str, config: &ModelConfig) -> Self {
+        Self {
+            wte: p.normal(&format!("{path}.wte.weight"), &[config.vocab_size, config.n_embd], INIT_STD),
+            wpe: p.normal(&format!("{path}.wpe.weight"), &[config.block_size, config.n_embd], INIT_STD),
+            h: (0..config.n_layer).map(|i| Block::new(p, &format!("{path}.h.{i}"), config)).collect(),
+            ln_f: LayerNorm::new(p, &format!("{path}.ln_f"), config),
+            dropout: config.dropout,
+        }
+    }
+
+    /// Hidden states of `idx` (B, T) → (B, T, C), fp32.
+    pub fn forward(&self, idx: &Tensor, pass: Pass) -> Tensor {
+        self.forward_embeddings(&Tensor::embedding(&self.wte, idx, -1, false, false), pass)
+    }
+
+    /// Hidden states of given token embeddings (B, T, C) → (B, T, C): soft tokens come in here.
+    pub fn forward_embeddings(&self, tok_emb: &Tensor, pass: Pass) -> Tensor {
+        let pos_emb = self.wpe.narrow(0, 0, tok_emb.size()[1]); // (T, C)
+        let mut x = (tok_emb + pos_emb).dropout(self.dropout, pass.train);
+        for block in &self.h {
+            x = block.forward(&x, pass);
+        }
+        self.ln_f.forward(&x)
+    }
+}
+
+/// The three sizes of a rank-3 tensor.
+fn dims3(x: &Tensor) -> (i64, i64, i64) {
+    let s = x.size();
+    (s[0], s[1], s[2])
+}

@@ -1,0 +1,172 @@
+//! What is typed for a key, and what arrives.
+
+use std::path::Path;
+
+use nanoebm::config::{self, Config, ContrastiveType, EvalConfig, Override, SampleConfig, to_yaml};
+use proptest::prelude::*;
+use serde_yaml::Value;
+
+use crate::{PROGRAM, error_of, job, refused, sample, train};
+
+#[test]
+fn text_arrives_as_typed() {
+    let texts = [
+        "HAMLET:",
+        "a=b",
+        "123",
+        "1e3",
+        "true",
+        "null",
+        "Hello, world: a, [b",
+        "two\nlines",
+        "-",
+        "--x",
+        "@file",
+        " padded ",
+        "",
+        "'Tis nobler",
+        "\"open",
+        "\"Hi\", said \"he\"",
+        "# no comment",
+        "~",
+        "{a}",
+        "back\\slash",
+        "ünï",
+    ];
+    for text in texts {
+        assert_eq!(sample(&[&format!("prompt={text}")]).prompt, text);
+    }
+}
+
+#[test]
+fn quotes_around_a_whole_text_are_taken_off() {
+    let cases = [
+        ("\"HAMLET:\"", "HAMLET:"),
+        ("'a, b'", "a, b"),
+        ("'it''s'", "it's"),
+        (r#""a\nb\t\"c\" \\ \d""#, "a\nb\t\"c\" \\ \\d"),
+        ("''", ""),
+    ];
+    for (typed, meant) in cases {
+        assert_eq!(sample(&[&format!("prompt={typed}")]).prompt, meant);
+    }
+}
+
+#[test]
+fn numbers_for_text_stay_text() {
+    assert_eq!(train(&["wandb_name=1e3"]).wandb_name.as_deref(), Some("1e3"));
+    assert_eq!(train(&["data.dataset=0x1F"]).data.dataset, "0x1F");
+    assert_eq!(train(&["wandb_name=null"]).wandb_name, None);
+    assert_eq!(train(&["wandb_name='null'"]).wandb_name.as_deref(), Some("null"));
+    assert_eq!(train(&["wandb_name=a,b"]).wandb_name.as_deref(), Some("a,b"));
+}
+
+#[test]
+fn numbers_and_flags_are_read_by_kind() {
+    let config = train(&["train.learning_rate=1", "model.bias=False", "model.dropout='0.5'", "train.seed=-3"]);
+    assert_eq!((config.train.learning_rate, config.model.bias), (1.0, false));
+    assert_eq!((config.model.dropout, config.train.seed), (0.5, -3));
+    assert_eq!(train(&["model.contrastive_type=\"pcd\""]).model.contrastive_type, ContrastiveType::Pcd);
+}
+
+#[test]
+fn the_last_of_one_key_wins() {
+    assert_eq!(train(&["train.seed=1", "train.seed=2"]).train.seed, 2);
+    assert_eq!(train(&["load_checkpoint=x", "~load_checkpoint"]).load_checkpoint, None);
+}
+
+#[test]
+fn optional_values_are_dropped() {
+    assert_eq!(sample(&["~topk"]).topk, None);
+    assert_eq!(sample(&["topk=null"]).topk, None);
+    assert_eq!(job::<EvalConfig>(&["data_path=x", "data_path=null"]).config.data_path, None);
+    refused(&[(&["~train.seed"], &["~train.seed", "needs a value", "an integer"])]);
+}
+
+#[test]
+fn keys_are_added_where_that_is_possible() {
+    let config = sample(&["+model.alpha_value=2", "model.refine_reduction=mean"]);
+    assert_eq!(config.model["alpha_value"], Value::from(2.0));
+    assert_eq!(config.model["refine_reduction"], Value::from("mean"));
+    assert!(sample(&["model.alpha_value=2", "~model.alpha_value"]).model.is_empty());
+    refused(&[
+        (&["+train.sede=1"], &["+train.sede", "only known ones", "train.seed"]),
+        (&["+train.seed=1"], &["+train.seed", "there already", "train.seed=1"]),
+    ]);
+    assert_eq!(train(&["++train.seed=1"]).train.seed, 1);
+    let message = error_of::<SampleConfig>(&["model.alfa_value=2"]);
+    assert!(message.contains("model.alpha_value"), "{message}");
+}
+
+#[test]
+fn home_is_expanded_in_paths() {
+    let home = std::env::home_dir().unwrap();
+    assert_eq!(train(&["out_dir=~/runs"]).out_dir, home.join("runs"));
+    assert_eq!(train(&["out_dir=~other/runs"]).out_dir, Path::new("~other/runs"));
+    assert_eq!(sample(&["prompt=~/x"]).prompt, "~/x");
+}
+
+#[test]
+fn references_are_replaced() {
+    let config = train(&["out_dir=runs/${data.dataset}_${train.seed}", "train.lr_decay_iters=${train.max_steps}"]);
+    assert_eq!(config.out_dir, Path::new("runs/shakespeare_1337"));
+    assert_eq!(config.train.lr_decay_iters, 5000);
+    assert_eq!(train(&["wandb_name=${train.seed}"]).wandb_name.as_deref(), Some("1337"));
+    assert_eq!(train(&["wandb_name=${wandb_project}"]).wandb_name, None);
+    assert_eq!(sample(&[r"prompt=\${seed}"]).prompt, "${seed}");
+}
+
+#[test]
+fn bad_references_are_errors() {
+    refused(&[
+        (&["wandb_name=${train.sed}"], &["wandb_name", "${train.sed}", "train.seed"]),
+        (&["wandb_name=${train"], &["wandb_name", "closing brace"]),
+        (&["wandb_name=${wandb_name}"], &["wandb_name -> wandb_name"]),
+        (
+            &["train.seed=${train.max_steps}", "train.max_steps=${train.seed}"],
+            &["circle", "train.max_steps -> train.seed -> train.max_steps"],
+        ),
+        (&["train.seed=${out_dir}"], &["train.seed=out_ebt", "an integer"]),
+        (&["data.batch_size=${train.seed}", "train.seed=0"], &["data.batch_size=0", "1 or more"]),
+    ]);
+}
+
+/// A text in double quotes that stands for exactly this text.
+fn quoted(text: &str) -> String {
+    let escaped = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n").replace("${", "\\${");
+    format!("\"{escaped}\"")
+}
+
+proptest! {
+    #[test]
+    fn any_argument_parses_or_is_an_error(arg in ".*", key in "[a-z_.~+]{0,8}", text in "[\\[\\]{}'\"\\\\,$a-z0-9]{0,12}") {
+        let both = format!("{key}={text}");
+        for arg in [arg.as_str(), &both, &format!("prompt={arg}"), &format!("topk={arg}"), &format!("prompt={text}")] {
+            if let Ok(parsed) = Override::parse(arg) {
+                let again = Override::parse(&parsed.to_string()).unwrap();
+                prop_assert_eq!(&again, &parsed);
+                let texts: Vec<String> = parsed.sweep().into_iter().map(|item| item.text).collect();
+                prop_assert_eq!(texts.join(","), parsed.text);
+            }
+            let _ = config::parse::<SampleConfig>(&PROGRAM, [arg]);
+            let _ = config::parse::<SampleConfig>(&PROGRAM, ["-m", arg]);
+        }
+    }
+
+    #[test]
+    fn quoted_text_survives(text in "(?s).*", single in "[a-z,\\[\"' ]*") {
+        for typed in [format!("prompt={}", quoted(&text)), format!("prompt='{}'", text.replace('\'', "''").replace("${", "\\${"))] {
+            prop_assert_eq!(&sample(&[&typed]).prompt, &text);
+            prop_assert_eq!(&sample(&["-m", &typed]).prompt, &text);
+        }
+        prop_assert_eq!(sample(&["-m", &format!("prompt={}", quoted(&single))]).prompt, single);
+    }
+
+    #[test]
+    fn numbers_survive(lr in 1e-9..1e3_f64, seed: i64) {
+        let config = train(&[&format!("train.learning_rate={lr}"), &format!("train.seed={seed}")]);
+        prop_assert_eq!((config.train.learning_rate, config.train.seed), (lr, seed));
+        let again: Config = serde_yaml::from_str(&to_yaml(&config)).unwrap();
+        prop_assert_eq!(again, config);
+    }
+}
