@@ -64,7 +64,9 @@ pub enum DataError {
         block_size: i64,
     },
     /// A character that the model has no id for.
-    #[error("{path} has the character {found:?}, which is not in the checkpoint's vocabulary; use the text it was trained on")]
+    #[error(
+        "{path} has the character {found:?}, which is not in the checkpoint's vocabulary; use the text it was trained on"
+    )]
     UnknownCharacter {
         /// The file
         path: PathBuf,
@@ -403,7 +405,11 @@ impl Shuffle {
     fn new(n: u64, seed: u64, epoch: u64) -> Self {
         let bits = u64::BITS - n.saturating_sub(1).leading_zeros();
         let key = mix(seed ^ mix(epoch));
-        Self { n, half_bits: bits.div_ceil(2).max(1), keys: std::array::from_fn(|round| mix(key.wrapping_add(round as u64))) }
+        Self {
+            n,
+            half_bits: bits.div_ceil(2).max(1),
+            keys: std::array::from_fn(|round| mix(key.wrapping_add(round as u64))),
+        }
     }
 
     fn get(&self, i: u64) -> u64 {

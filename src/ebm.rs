@@ -212,5 +212,11 @@ impl Energy for StoppedMixture<'_> {
 /// Mean negative log-likelihood in nats: logits (B, T, V), targets (B, T).
 pub fn cross_entropy(logits: &Tensor, targets: &Tensor) -> Tensor {
     let v = logits.size()[2];
-    logits.reshape([-1, v]).cross_entropy_loss::<&Tensor>(&targets.reshape([-1]), None, Reduction::Mean, IGNORE_INDEX, 0.0)
+    logits.reshape([-1, v]).cross_entropy_loss::<&Tensor>(
+        &targets.reshape([-1]),
+        None,
+        Reduction::Mean,
+        IGNORE_INDEX,
+        0.0,
+    )
 }

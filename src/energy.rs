@@ -28,7 +28,11 @@ pub fn expected_energy(logits: &Tensor, energies: &Tensor) -> Tensor {
 pub fn free_energy(x: &Tensor, energies: &Tensor, temperature: f64, entropy_weight: f64) -> Tensor {
     let log_p = scaled(x, temperature).log_softmax(-1, None);
     let p = log_p.exp();
-    if entropy_weight == 0.0 { expectation(&p, energies) } else { expectation(&p, &(energies + log_p * entropy_weight)) }
+    if entropy_weight == 0.0 {
+        expectation(&p, energies)
+    } else {
+        expectation(&p, &(energies + log_p * entropy_weight))
+    }
 }
 
 /// [`free_energy`] with energies that do not depend on x; the gradient is closed form:
@@ -80,9 +84,14 @@ impl<F: Fn(&Tensor) -> Tensor> Energy for Autograd<F> {
     fn value_and_grad(&self, x: &Tensor) -> (Tensor, Tensor) {
         // Evaluation calls this under no_grad; the gradient with respect to x is wanted all the same.
         tch::with_grad(|| {
-            let x = if self.create_graph && x.requires_grad() { x.shallow_clone() } else { x.detach().set_requires_grad(true) };
+            let x = if self.create_graph && x.requires_grad() {
+                x.shallow_clone()
+            } else {
+                x.detach().set_requires_grad(true)
+            };
             let value = (self.energy)(&x);
-            let mut grads = Tensor::run_backward(&[value.sum(Kind::Float)], &[&x], self.create_graph, self.create_graph);
+            let mut grads =
+                Tensor::run_backward(&[value.sum(Kind::Float)], &[&x], self.create_graph, self.create_graph);
             let grad = grads.remove(0);
             if self.create_graph { (value, grad) } else { (value.detach(), grad.detach()) }
         })

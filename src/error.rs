@@ -56,7 +56,9 @@ pub enum Error {
         last_good: String,
     },
     /// Nothing left to train.
-    #[error("{path} is at step {step}, and train.max_steps={max_steps}: there is nothing to train; raise train.max_steps")]
+    #[error(
+        "{path} is at step {step}, and train.max_steps={max_steps}: there is nothing to train; raise train.max_steps"
+    )]
     AlreadyDone {
         /// The checkpoint
         path: PathBuf,

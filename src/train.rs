@@ -122,12 +122,17 @@ impl Run {
             format!("Run directory: {}", self.run_dir.display()),
         ];
         if config.train.compile {
-            notes.push("train.compile=true: libtorch has no compiler outside Python; the run is eager, as without it".into());
+            notes.push(
+                "train.compile=true: libtorch has no compiler outside Python; the run is eager, as without it".into(),
+            );
         }
         if let Some(checkpoint) = resumed {
             notes.push(format!("Resumed from {} at step {}", checkpoint.path.display(), checkpoint.step));
             if checkpoint.ours.is_none() {
-                notes.push("It comes from PyTorch, which does not record the data order: a new pass over the text begins".into());
+                notes.push(
+                    "It comes from PyTorch, which does not record the data order: a new pass over the text begins"
+                        .into(),
+                );
             }
         }
         notes.push(format!("Training from step {} to {}", self.start, config.train.max_steps));
@@ -171,7 +176,8 @@ impl Run {
             // log
             if log {
                 output.metrics.add("alpha", &self.ebm.alpha);
-                let times = [("lr", lr), ("time/forward", forward.as_secs_f64()), ("time/backward", backward.as_secs_f64())];
+                let times =
+                    [("lr", lr), ("time/forward", forward.as_secs_f64()), ("time/backward", backward.as_secs_f64())];
                 let loss = output.loss.double_value(&[]); // read from the device
                 let head = times.into_iter().chain([("loss", loss)]).map(|(k, v)| (k.to_owned(), v));
                 self.tracker.log(&row(step, head.chain(output.metrics.read())))?; // read from the device

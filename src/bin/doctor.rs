@@ -1,48 +1,52 @@
 //! Prints what this build runs on: versions, libtorch's folder, threads, the processor, and what each device says.
 
+use std::fmt::Display;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
-use nanoebm::device;
+use nanoebm::{device, program};
 use tch::{Device, Kind, TchError, Tensor};
 
 /// Processor features that decide how fast libtorch is on the CPU, as /proc/cpuinfo spells them (x86, then ARM).
 const FEATURES: [&str; 8] = ["avx2", "fma", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "sve", "bf16"];
 
 fn main() -> ExitCode {
-    versions();
-    // CUDA first: libtorch does not look for it again once another device has been used.
-    cuda();
-    match device::resolve("mps") {
-        Ok(mps) => say("mps", &trial(mps)),
-        Err(error) => say("mps", &error.to_string()),
-    }
-    say("cpu", &trial(Device::Cpu));
-    processor();
-    ExitCode::SUCCESS
+    program::run(|| {
+        versions()?;
+        // CUDA first: libtorch does not look for it again once another device has been used.
+        cuda()?;
+        match device::resolve("mps") {
+            Ok(mps) => say("mps", trial(mps))?,
+            Err(error) => say("mps", error)?,
+        }
+        say("cpu", trial(Device::Cpu))?;
+        processor()?;
+        Ok(0)
+    })
 }
 
-fn say(what: &str, text: &str) {
-    println!("{what:<12} {text}");
+fn say(what: &str, text: impl Display) -> io::Result<()> {
+    writeln!(io::stdout(), "{what:<12} {text}")
 }
 
-fn versions() {
+fn versions() -> io::Result<()> {
     let commit = option_env!("NANOEBM_GIT_COMMIT").unwrap_or("unknown");
-    say("nanoebm", &format!("{}, commit {commit}", env!("CARGO_PKG_VERSION")));
-    say("tch", env!("NANOEBM_TCH_VERSION"));
-    say("libtorch", &format!("{} in {}", env!("NANOEBM_LIBTORCH_VERSION"), env!("NANOEBM_LIBTORCH")));
+    say("nanoebm", format!("{}, commit {commit}", env!("CARGO_PKG_VERSION")))?;
+    say("tch", env!("NANOEBM_TCH_VERSION"))?;
+    say("libtorch", format!("{} in {}", env!("NANOEBM_LIBTORCH_VERSION"), env!("NANOEBM_LIBTORCH")))
 }
 
-fn cuda() {
+fn cuda() -> io::Result<()> {
     match device::cuda_devices() {
-        Ok(count) => (0..count).for_each(|n| say(&format!("cuda:{n}"), &trial(Device::Cuda(n)))),
-        Err(reason) => say("cuda", &format!("device `cuda` is not available: {reason}")),
+        Ok(count) => (0..count).try_for_each(|n| say(&format!("cuda:{n}"), trial(Device::Cuda(n)))),
+        Err(reason) => say("cuda", format!("device `cuda` is not available: {reason}")),
     }
 }
 
 /// Computes something small on a device, and says what came of it.
 fn trial(device: Device) -> String {
     match product(device) {
-        Ok(value) if value == 32.0 => "works".to_owned(),
+        Ok(32.0) => "works".to_owned(),
         Ok(value) => format!("computes wrongly: 1·4 + 2·5 + 3·6 = {value}"),
         Err(error) => format!("fails: {error}"),
     }
@@ -54,22 +58,23 @@ fn product(device: Device) -> Result<f64, TchError> {
     a.f_dot(&b)?.f_to_kind(Kind::Double)?.f_double_value(&[])
 }
 
-fn processor() {
+fn processor() -> io::Result<()> {
     let (within, between) = (tch::get_num_threads(), tch::get_num_interop_threads());
-    say("threads", &format!("{within} within an operation, {between} between operations"));
+    say("threads", format!("{within} within an operation, {between} between operations"))?;
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let field = |wanted: &str| {
         let value = |line: &str| Some(line.split_once(':')?.1.trim().to_owned());
         info.lines().find(|line| line.starts_with(wanted)).and_then(value)
     };
     if let Some(model) = field("model name") {
-        say("processor", &model);
+        say("processor", model)?;
     }
     if let Some(flags) = field("flags").or_else(|| field("Features")) {
         let has = |name: &&&str| flags.split(' ').any(|flag| flag == **name);
         let present: Vec<&str> = FEATURES.iter().filter(has).copied().collect();
-        say("features", &present.join(" "));
+        say("features", present.join(" "))?;
         let fast = ["avx512_bf16", "amx_bf16", "bf16"].iter().any(|name| present.contains(name));
-        say("bfloat16", if fast { "in hardware" } else { "emulated on this CPU: float32 is faster" });
+        say("bfloat16", if fast { "in hardware" } else { "emulated on this CPU: float32 is faster" })?;
     }
+    Ok(())
 }

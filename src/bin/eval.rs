@@ -54,7 +54,8 @@ fn measure(config: &EvalConfig, json: bool) -> anyhow::Result<Report> {
         loaded.notes.iter().for_each(|note| println!("✓ {note}"));
         println!("✓ {}: {} windows of {} characters", path.display(), offsets.len(), loaded.ebm.config.block_size);
     }
-    let bar = if std::io::stderr().is_terminal() { ProgressBar::new(offsets.len() as u64) } else { ProgressBar::hidden() };
+    let bar =
+        if std::io::stderr().is_terminal() { ProgressBar::new(offsets.len() as u64) } else { ProgressBar::hidden() };
     bar.set_style(ProgressStyle::with_template("{wide_bar} {pos}/{len} windows, {eta} left").context("progress bar")?);
     let work = (refine_steps, config.batch_size);
     let compute = train::kind(config.dtype);

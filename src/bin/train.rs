@@ -10,8 +10,7 @@ use nanoebm::program;
 use nanoebm::train::{Outcome, train};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-const PROGRAM: Program =
-    Program { name: "train", about: "Train an energy-based language model on a text", flags: &[] };
+const PROGRAM: Program = Program { name: "train", about: "Train an energy-based language model on a text", flags: &[] };
 
 fn main() -> ExitCode {
     program::run(run)

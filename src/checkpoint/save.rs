@@ -16,10 +16,8 @@ pub fn save(path: &Path, ebm: &Ebm, optimizer: &AdamW, step: i64, extra: &Extra)
     let mut writer = Writer::default();
     let model = writer.model(ebm);
     let optimizer = writer.optimizer(optimizer);
-    let ours = serde_json::to_value(extra).map_err(|e| StateError::Config {
-        file: path.to_owned(),
-        reason: e.to_string(),
-    })?;
+    let ours =
+        serde_json::to_value(extra).map_err(|e| StateError::Config { file: path.to_owned(), reason: e.to_string() })?;
     let root = dict([
         ("model", model),
         ("optimizer", optimizer),
@@ -42,7 +40,12 @@ impl Writer {
         tensor.copy_data_u8(&mut bytes, tensor.numel());
         self.storages.push(Storage { dtype: DType::F32, bytes });
         let size = |v: Vec<i64>| v.into_iter().map(|n| n as usize).collect();
-        TensorRef { storage: self.storages.len() - 1, offset: 0, shape: size(tensor.size()), stride: size(tensor.stride()) }
+        TensorRef {
+            storage: self.storages.len() - 1,
+            offset: 0,
+            shape: size(tensor.size()),
+            stride: size(tensor.stride()),
+        }
     }
 
     fn model(&mut self, ebm: &Ebm) -> Object {

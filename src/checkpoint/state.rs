@@ -150,7 +150,9 @@ impl Checkpoint {
         let config = root.get("config").ok_or_else(|| entry("config"))?;
         let bad_config = |reason: String| StateError::Config { file: path.to_owned(), reason };
         let ours = match root.get(OUR_KEY) {
-            Some(object) => Some(serde_json::from_value::<Extra>(to_json(object)).map_err(|e| bad_config(e.to_string()))?),
+            Some(object) => {
+                Some(serde_json::from_value::<Extra>(to_json(object)).map_err(|e| bad_config(e.to_string()))?)
+            }
             None => None,
         };
         let model = match &ours {
