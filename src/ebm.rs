@@ -43,6 +43,16 @@ pub struct Output {
     pub metrics: Metrics,
 }
 
+impl Output {
+    /// total = nll + weight · contrastive loss
+    pub fn add_contrastive(&mut self, cd_loss: &Tensor, weight: f64, metrics: Metrics) {
+        self.metrics.add("nll_loss", &self.loss);
+        self.metrics.extend(metrics);
+        self.loss = &self.loss + cd_loss * weight;
+        self.metrics.add("total_loss", &self.loss);
+    }
+}
+
 impl Ebm {
     /// A freshly initialised model; seed libtorch before it.
     pub fn new(config: &ModelConfig, device: Device) -> Self {

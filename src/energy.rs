@@ -24,6 +24,12 @@ pub fn expected_energy(logits: &Tensor, energies: &Tensor) -> Tensor {
     expectation(&logits.softmax(-1, None), energies).squeeze_dim(-1)
 }
 
+/// Entropy H(p) in nats of each position's softmax(`logits`): (B, T, V) → (B, T).
+pub fn entropy(logits: &Tensor) -> Tensor {
+    let log_p = logits.log_softmax(-1, None);
+    -expectation(&log_p.exp(), &log_p).squeeze_dim(-1)
+}
+
 /// `J(x) = ⟨p, e⟩ − λ H(p)` with `p = softmax(x/τ)`: energies e (B, T, V), temperature τ, entropy weight λ.
 pub fn free_energy(x: &Tensor, energies: &Tensor, temperature: f64, entropy_weight: f64) -> Tensor {
     let log_p = scaled(x, temperature).log_softmax(-1, None);
@@ -159,12 +165,18 @@ pub struct Descended {
     pub x: Tensor,
     /// With `record`: x₀, x₁, …
     pub trajectory: Vec<Tensor>,
+    /// With momentum: u (B, T, V), to go on from
+    pub velocity: Option<Tensor>,
 }
 
-/// Goes down `energy` from `x` (B, T, V): the loop.
-pub fn descend(energy: &dyn Energy, mut x: Tensor, d: &Descent) -> Descended {
+/// Goes down `energy` from `x` (B, T, V), from rest.
+pub fn descend(energy: &dyn Energy, x: Tensor, d: &Descent) -> Descended {
+    descend_from(energy, x, None, d)
+}
+
+/// Goes down `energy` from `x` (B, T, V) and, with momentum, a velocity: the loop.
+pub fn descend_from(energy: &dyn Energy, mut x: Tensor, mut velocity: Option<Tensor>, d: &Descent) -> Descended {
     let mut trajectory = Vec::new();
-    let mut velocity: Option<Tensor> = None;
     let mut convergence = Convergence::new(d.tolerance);
     if d.record {
         trajectory.push(x.shallow_clone());
@@ -198,7 +210,7 @@ pub fn descend(energy: &dyn Energy, mut x: Tensor, d: &Descent) -> Descended {
             break;
         }
     }
-    Descended { x, trajectory }
+    Descended { x, trajectory, velocity }
 }
 
 fn jittered(step_size: &Tensor, jitter: f64) -> Tensor {

@@ -7,6 +7,7 @@
 pub mod batches;
 pub mod checkpoint;
 pub mod config;
+pub mod contrastive;
 pub mod data;
 pub mod device;
 pub mod ebm;

@@ -16,6 +16,11 @@ impl Metrics {
         self.tensors.push((name.to_owned(), value.detach()));
     }
 
+    /// Adds all of `other`.
+    pub fn extend(&mut self, other: Metrics) {
+        other.tensors.iter().for_each(|(name, value)| self.add(name, value));
+    }
+
     /// Reads one value from the device; NaN where there is none of that name.
     pub fn get(&self, name: &str) -> f64 {
         self.tensors.iter().find(|(n, _)| n == name).map_or(f64::NAN, |(_, t)| t.double_value(&[]))

@@ -10,6 +10,7 @@ use tch::{Device, Kind, Tensor, no_grad};
 use crate::batches::Batches;
 use crate::checkpoint::{self, Checkpoint, Extra, find};
 use crate::config::{Config, Dtype, to_yaml};
+use crate::contrastive::Contrastive;
 use crate::data::{Corpus, Position, Split, mix, spread};
 use crate::device;
 use crate::ebm::Ebm;
@@ -35,6 +36,7 @@ struct Run {
     corpus: Arc<Corpus>,
     ebm: Ebm,
     optimizer: AdamW,
+    contrastive: Option<Contrastive>,
     start: i64,
     position: Position,
     best_val_nll: Option<f64>,
@@ -65,9 +67,13 @@ impl Run {
 
         tch::manual_seed(config.train.seed);
         let ebm = Ebm::new(&config.model, device);
+        let mut contrastive = Contrastive::new(&config.model);
         let mut optimizer = AdamW::new(ebm.params(), &config.train, &config.model);
         if let Some(checkpoint) = &resumed {
             resume(checkpoint, &config, &corpus, &ebm, &mut optimizer)?;
+            if let Some(contrastive) = &mut contrastive {
+                checkpoint.load_chains(contrastive, &config, device)?;
+            }
         }
 
         let start = resumed.as_ref().map_or(0, |c| c.step);
@@ -85,6 +91,7 @@ impl Run {
             corpus: Arc::new(corpus),
             ebm,
             optimizer,
+            contrastive,
             start,
             position: ours.map_or_else(Position::default, |extra| extra.position),
             best_val_nll: ours.and_then(|extra| extra.best_val_nll),
@@ -154,6 +161,10 @@ impl Run {
             let started = Instant::now();
             let refine_steps = (step >= model.warmup_steps_no_refine).then_some(model.refine_steps);
             let mut output = self.ebm.forward(&idx, &targets, refine_steps, pass);
+            if let Some(contrastive) = &mut self.contrastive {
+                let (cd_loss, metrics) = contrastive.loss(&self.ebm, &targets, &output.energies, pass);
+                output.add_contrastive(&cd_loss, model.contrastive_weight, metrics);
+            }
             let forward = started.elapsed();
 
             // a loss that is not a number must not reach the weights; reading it is free on the CPU, elsewhere only when logged
@@ -264,7 +275,7 @@ impl Run {
             position: self.position,
             best_val_nll: self.best_val_nll,
         };
-        checkpoint::save(&path, &self.ebm, &self.optimizer, done, &extra)?;
+        checkpoint::save(&path, &self.ebm, &self.optimizer, self.contrastive.as_ref(), done, &extra)?;
         self.last_saved = Some(path.clone());
         Ok(path)
     }

@@ -5,25 +5,37 @@ use std::path::Path;
 use serde_json::Value;
 use tch::{Kind, Tensor};
 
-use super::state::{LM_HEAD, OUR_KEY, StateError, WTE, state_dict};
+use super::state::{CHAINS, LM_HEAD, OUR_KEY, StateError, WTE, state_dict};
 use super::{Archive, DType, Extra, Object, Storage, TensorRef};
 use crate::config::{Config, ModelConfig};
+use crate::contrastive::Contrastive;
 use crate::ebm::Ebm;
 use crate::optim::{AdamW, GroupSettings};
 
 /// Writes a checkpoint that `torch.load(path, weights_only=True)` and the original's classes accept.
-pub fn save(path: &Path, ebm: &Ebm, optimizer: &AdamW, step: i64, extra: &Extra) -> Result<(), StateError> {
+pub fn save(
+    path: &Path,
+    ebm: &Ebm,
+    optimizer: &AdamW,
+    contrastive: Option<&Contrastive>,
+    step: i64,
+    extra: &Extra,
+) -> Result<(), StateError> {
     let mut writer = Writer::default();
     let model = writer.model(ebm);
     let optimizer = writer.optimizer(optimizer);
     let ours =
         serde_json::to_value(extra).map_err(|e| StateError::Config { file: path.to_owned(), reason: e.to_string() })?;
+    let mut our_entry = from_json(&ours);
+    if let Object::Dict(pairs) = &mut our_entry {
+        pairs.push((CHAINS.into(), writer.chains(contrastive)));
+    }
     let root = dict([
         ("model", model),
         ("optimizer", optimizer),
         ("step", Object::Int(step)),
         ("config", original_config(&extra.config, &ours["config"])),
-        (OUR_KEY, from_json(&ours)),
+        (OUR_KEY, our_entry),
     ]);
     Ok(Archive { root, storages: writer.storages }.write(path)?)
 }
@@ -63,6 +75,13 @@ impl Writer {
             pairs.push((Object::Str(name), Object::Tensor(written)));
         }
         Object::Dict(pairs)
+    }
+
+    /// Persistent chains and their velocity, where there are any.
+    fn chains(&mut self, contrastive: Option<&Contrastive>) -> Object {
+        let named = contrastive.map(|c| [("particles", &c.chains), ("velocity", &c.velocity)]);
+        let there = named.into_iter().flatten().filter_map(|(name, tensor)| Some((name, tensor.as_ref()?)));
+        Object::Dict(there.map(|(name, tensor)| (name.into(), Object::Tensor(self.tensor(tensor)))).collect())
     }
 
     fn optimizer(&mut self, optimizer: &AdamW) -> Object {

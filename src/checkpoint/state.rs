@@ -7,16 +7,19 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use tch::{Kind, Tensor, no_grad};
+use tch::{Device, Kind, Tensor, no_grad};
 
 use super::{Archive, CheckpointError, DType, Object, TensorRef};
-use crate::config::{Config, ModelConfig};
+use crate::config::{Config, ContrastiveType, ModelConfig};
+use crate::contrastive::Contrastive;
 use crate::data::{Position, Vocab};
 use crate::ebm::Ebm;
 use crate::optim::AdamW;
 
 /// The key of everything that is ours.
 pub(super) const OUR_KEY: &str = "nanoebm";
+/// Persistent chains, under [`OUR_KEY`].
+pub(super) const CHAINS: &str = "chains";
 /// Tied to `wte`; in every checkpoint, though the EBM does not use it.
 pub(super) const LM_HEAD: &str = "transformer.lm_head.weight";
 /// The tensor that [`LM_HEAD`] shares its storage with.
@@ -205,7 +208,7 @@ impl Checkpoint {
             let source = tensors.remove(name.as_str()).ok_or_else(|| missing(&name))?;
             let values = self.tensor(&name, source, &target.size())?;
             // lm_head comes after wte, which is the same tensor: by then the two must agree.
-            if name == LM_HEAD && values != target.to_device(tch::Device::Cpu) {
+            if name == LM_HEAD && values != target.to_device(Device::Cpu) {
                 return Err(StateError::Untied { file: self.path.clone() });
             }
             no_grad(|| target.copy_(&values));
@@ -241,6 +244,28 @@ impl Checkpoint {
                 no_grad(|| target.copy_(&values));
             }
             optimizer.step = self.tensor(&named("step"), field("step")?, &[])?.double_value(&[]) as i64;
+        }
+        Ok(())
+    }
+
+    /// Puts persistent chains back, where the file has some; of another shape than this run's they are an error.
+    pub fn load_chains(
+        &self,
+        contrastive: &mut Contrastive,
+        config: &Config,
+        device: Device,
+    ) -> Result<(), StateError> {
+        let Some(chains) = self.archive.root.get(OUR_KEY).and_then(|ours| ours.get(CHAINS)) else { return Ok(()) };
+        let n = match config.model.contrastive_type {
+            ContrastiveType::Cd => return Ok(()),
+            ContrastiveType::Pcd => config.model.n_persistent,
+            ContrastiveType::FastPcd => config.model.n_chains,
+        };
+        let shape = [n, config.data.block_size, config.model.vocab_size];
+        for (name, target) in [("particles", &mut contrastive.chains), ("velocity", &mut contrastive.velocity)] {
+            if let Some(Object::Tensor(tensor)) = chains.get(name) {
+                *target = Some(self.tensor(&format!("chains {name}"), tensor, &shape)?.to_device(device));
+            }
         }
         Ok(())
     }
