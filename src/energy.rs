@@ -199,7 +199,7 @@ pub fn descend_from(energy: &dyn Energy, mut x: Tensor, mut velocity: Option<Ten
             delta = velocity.map_or_else(|| delta.shallow_clone(), |u| u * d.momentum + &delta);
             velocity = Some(delta.shallow_clone());
         }
-        x = x + delta;
+        x = &x + delta; // not in place: the graph and the trajectory hold the old x
         if d.center {
             x = &x - x.mean_dim([-1i64].as_slice(), true, None::<Kind>);
         }

@@ -1,5 +1,7 @@
 //! Contrastive divergence against PyTorch: loss, negatives, buffers after the call, and every gradient.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test stops where it stands
+
 #[path = "common/golden.rs"]
 mod golden;
 

@@ -4,6 +4,8 @@
 //! parameter 1e-4 relative · three AdamW steps 1e-5 · learning rates exact · greedy texts identical.
 //! Fixture a is the original's own; b has other sizes, no biases, and the switches that are ours.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test stops where it stands
+
 #[path = "common/golden.rs"]
 mod golden;
 

@@ -1,7 +1,7 @@
 //! Checkpoints in PyTorch's own format, read and written without Python.
 //!
 //! `pickle` knows the little language of `data.pkl`, `container` the zip around it, and [`Archive`] is both together. [`state`]
-//! reads what nanoEBM keeps inside and [`save`] writes it: the only place that knows the checkpoint's names.
+//! reads what nanoEBM keeps inside and [`save()`] writes it: the only place that knows the checkpoint's names.
 
 mod archive;
 mod container;

@@ -53,7 +53,11 @@ impl Console {
     pub fn new(start: i64, max_steps: i64, tokens_per_step: i64) -> Self {
         let terminal = std::io::stdout().is_terminal() && std::io::stderr().is_terminal();
         let bar = if terminal { progress_bar(start, max_steps, tokens_per_step) } else { ProgressBar::hidden() };
-        let width = if terminal { usize::from(console::Term::stdout().size().1) } else { usize::MAX };
+        let width = if terminal {
+            terminal_size::terminal_size().map_or(usize::MAX, |(width, _)| usize::from(width.0))
+        } else {
+            usize::MAX
+        };
         let mut used = 0;
         let fits = |column: &&Column| {
             used += column.width + 1;

@@ -21,9 +21,11 @@ impl Jsonl {
     pub fn open(run_dir: &Path, step: i64) -> Result<Self, Error> {
         let path = run_dir.join("metrics.jsonl");
         let rows = if path.exists() { read_rows(&path)? } else { Vec::new() };
-        let at_or_after = |row: &Row| row.get("step").and_then(|s| s.as_i64()).is_none_or(|s| s >= step);
-        // An evaluation of the resumed step itself was written by the part that came before.
-        let stale = |row: &Row| at_or_after(row) && !(row["step"] == step && !row.contains_key("loss"));
+        let stale = |row: &Row| match row.get("step").and_then(|s| s.as_i64()) {
+            // An evaluation after `step` steps was written by the part that came before; a training row of that number was not.
+            Some(s) => s > step || (s == step && row.contains_key("loss")),
+            None => true,
+        };
         if rows.iter().any(stale) {
             let aside = run_dir.join(format!("metrics.{}.jsonl", chrono::Local::now().format("%Y%m%d_%H%M%S")));
             fs::copy(&path, &aside).map_err(Error::io(&aside))?;
