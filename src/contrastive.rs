@@ -1,15 +1,19 @@
 //! Contrastive divergence (Hinton, 2002): lower the energy of the data, raise it where the model's own chains go.
 //!
 //! A chain is a prediction v (T, V): logits for every position. It moves by Langevin steps, which are
-//! [`energy::descend`] with noise, down the expected energy under softmax(v) of *the text that it is paired with in this call*:
-//! a chain is conditioned on nothing of its own, and texts lend it their energies. Three ways to start it:
+//! [`energy::descend`] with noise, down the expected energy under softmax(v) of *the text that it is paired with in this call*.
+//! Three ways to start it:
 //!
-//! * CD-k: from System 1's logits of the text, k steps, then forgotten. `E⁺ − E⁻` at k = 0 has the gradient of the likelihood.
-//! * PCD: from a buffer of particles, of which each call moves some and writes them back. A particle meets another text each
-//!   time, so mixing means that it forgets its texts: what stays over many calls is what is low in energy in most of them.
-//! * Fast PCD: few chains that all move in every call, with random restarts from System 1 and momentum.
+//! * CD-k: at System 1's logits of the text; k steps, then forgotten. At k = 0, `E⁺ − E⁻` has the gradient of the likelihood.
+//! * PCD: in a buffer of particles, of which each call moves some and writes them back.
+//! * Fast PCD: few chains that all move in every call, with random restarts and momentum (underdamped Langevin).
 //!
-//! By default the energies are those of the loss (`next_token`): no further transformer pass. `same_token` is the original.
+//! What persists, when the text is another one in every call? In the original the logits themselves (`same_token`): a particle
+//! carries what one text said into the next, and its energy is near that of random tokens. Here (`next_token`) the displacement
+//! from System 1, `v = −e + d`: a particle is conditioned on the text of the call, and d is what it remembers. Mixing means
+//! that d forgets the noise it was born with and goes where energies are low whatever the text; at d = 0 it is CD.
+//!
+//! `next_token` takes the energies of the loss, with no further transformer pass; `same_token` reads the targets again.
 
 use tch::{Device, Kind, Tensor, no_grad};
 
@@ -23,7 +27,8 @@ use crate::transformer::Pass;
 #[derive(Debug)]
 pub struct Contrastive {
     config: ModelConfig,
-    /// PCD: the buffer (n_persistent, T, V). Fast PCD: the chains (n_chains, T, V). CD: none
+    /// PCD: the buffer (n_persistent, T, V). Fast PCD: the chains (n_chains, T, V). CD: none.
+    /// Logits with `same_token`, displacements from System 1 with `next_token`
     pub chains: Option<Tensor>,
     /// Momentum of the chains, where there is any
     pub velocity: Option<Tensor>,
@@ -138,9 +143,10 @@ impl Contrastive {
             }
             ContrastiveType::Pcd => {
                 let mut particles = self.take_chains(self.config.n_persistent, energies);
-                let start = particles.index_select(0, &pick); // (B, T, V)
+                let origin = self.origin(energies);
+                let start = particles.index_select(0, &pick) + &origin; // (B, T, V)
                 let (logits, moved, _) = self.langevin(&start, energies, None);
-                let _ = particles.index_copy_(0, &pick, &logits);
+                let _ = particles.index_copy_(0, &pick, &(&logits - origin));
                 self.chains = Some(particles);
                 Negatives { logits, energies: energies.shallow_clone(), moved }
             }
@@ -149,16 +155,25 @@ impl Contrastive {
                 self.restart(&mut chains, energies, &draw.restart);
                 let lent = energies.index_select(0, &assign); // (n_chains, T, V)
                 let velocity = self.velocity.take();
-                let (chains, moved, velocity) = self.langevin(&chains, &lent, velocity);
+                let origin = self.origin(&lent);
+                let (chains, moved, velocity) = self.langevin(&(chains + &origin), &lent, velocity);
                 let logits = chains.index_select(0, &pick); // (B, T, V)
                 // The original judges a chain by another text than the one it moved in.
                 let judged_by = match self.config.contrastive_energy {
                     ContrastiveEnergy::SameToken => energies.shallow_clone(),
                     ContrastiveEnergy::NextToken => lent.index_select(0, &pick),
                 };
-                (self.chains, self.velocity) = (Some(chains), velocity);
+                (self.chains, self.velocity) = (Some(chains - origin), velocity);
                 Negatives { logits, energies: judged_by, moved }
             }
+        }
+    }
+
+    /// What a chain is a displacement from: System 1's logits of its text, or nothing, as in the original.
+    fn origin(&self, energies: &Tensor) -> Tensor {
+        match self.config.contrastive_energy {
+            ContrastiveEnergy::NextToken => -energies.detach(),
+            ContrastiveEnergy::SameToken => Tensor::zeros([1i64; 3], (Kind::Float, energies.device())),
         }
     }
 
@@ -169,18 +184,21 @@ impl Contrastive {
         self.chains.take().unwrap_or_else(fresh)
     }
 
-    /// Restarts chains from System 1's logits of distinct rows; from noise when there are more of them than rows.
+    /// Restarts chains from System 1. In the original: of distinct rows, or from noise when there are more chains than rows.
     fn restart(&mut self, chains: &mut Tensor, energies: &Tensor, restart: &[bool]) {
         let which: Vec<i64> = (0..).zip(restart).filter_map(|(i, &yes)| yes.then_some(i)).collect();
         if which.is_empty() {
             return;
         }
         let (n, batch, device) = (which.len() as i64, energies.size()[0], energies.device());
-        let rows = if n <= batch {
+        let fresh = [n, chains.size()[1], chains.size()[2]];
+        let rows = if self.config.contrastive_energy == ContrastiveEnergy::NextToken {
+            Tensor::zeros(fresh, (Kind::Float, device)) // no displacement: System 1 of whatever text comes
+        } else if n <= batch {
             let rows = Tensor::randperm(batch, (Kind::Int64, Device::Cpu)).narrow(0, 0, n).to_device(device);
             -energies.detach().index_select(0, &rows)
         } else {
-            Tensor::randn([n, chains.size()[1], chains.size()[2]], (Kind::Float, device)) * self.config.buffer_init_std
+            Tensor::randn(fresh, (Kind::Float, device)) * self.config.buffer_init_std
         };
         let which = Tensor::from_slice(&which).to_device(device);
         let _ = chains.index_copy_(0, &which, &rows);

@@ -84,7 +84,7 @@ impl Run {
         write_atomically(&run_dir.join("config.yaml"), to_yaml(&config).as_bytes())?;
         write_atomically(&run_dir.join("overrides.yaml"), to_yaml(&overrides).as_bytes())?;
         let tokens = config.data.batch_size * config.data.block_size;
-        let console = Console::new(start, config.train.max_steps, tokens);
+        let console = Console::new(start, config.train.max_steps, tokens, contrastive.is_some());
         let tracker = Trackers(vec![Box::new(console), Box::new(Jsonl::open(&run_dir, start)?)]);
         let ours = resumed.as_ref().and_then(|c| c.ours.as_ref());
         let mut run = Self {

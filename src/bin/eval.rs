@@ -72,9 +72,9 @@ fn data_path(config: &EvalConfig, loaded: &Loaded) -> PathBuf {
 
 fn table(r: &Report) -> String {
     let line = |name: &str, nll: f64, ppl: f64, energy: f64| {
-        format!("{name:<10} {nll:>10.4} {ppl:>12.4} {:>10.4} {energy:>16.4}\n", Report::bits(nll))
+        format!("{name:<10} {nll:>10.4} {ppl:>12.4} {:>10.4} {energy:>10.4}\n", Report::bits(nll))
     };
-    format!("{:<10} {:>10} {:>12} {:>10} {:>16}\n", "", "NLL (nats)", "perplexity", "bits/char", "expected energy")
+    format!("{:<10} {:>10} {:>12} {:>10} {:>10}\n", "", "NLL (nats)", "perplexity", "bits/char", "E[energy]")
         + &line("System 1", r.nll_s1, r.ppl_s1, r.energy_initial)
         + &line("System 2", r.nll_s2, r.ppl_s2, r.energy_final)
         + &format!("{} steps of refinement, energy gap {:.4}, {} windows\n", r.refine_steps, r.energy_gap, r.windows)

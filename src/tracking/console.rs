@@ -16,7 +16,7 @@ struct Column {
     format: fn(f64) -> String,
 }
 
-const COLUMNS: [Column; 10] = [
+const COLUMNS: [Column; 13] = [
     Column { label: "step", key: "step", width: 6, format: |v| format!("{v:.0}") },
     Column { label: "loss", key: "loss", width: 8, format: |v| format!("{v:.3}") },
     Column { label: "ppl", key: "perplexity", width: 7, format: |v| format!("{v:.3}") },
@@ -25,9 +25,15 @@ const COLUMNS: [Column; 10] = [
     Column { label: "Egap", key: "energy_gap", width: 10, format: |v| format!("{v:.4}") },
     Column { label: "E0", key: "initial_energy", width: 10, format: |v| format!("{v:.4}") },
     Column { label: "EK", key: "final_energy", width: 10, format: |v| format!("{v:.4}") },
+    Column { label: "CD", key: "cd_loss", width: 8, format: |v| format!("{v:.3}") },
+    Column { label: "E+", key: "energy_data", width: 8, format: |v| format!("{v:.3}") },
+    Column { label: "E-", key: "energy_negatives", width: 8, format: |v| format!("{v:.3}") },
     Column { label: "t/fwd", key: "time/forward", width: 8, format: |v| format!("{v:.3}") },
     Column { label: "t/bwd", key: "time/backward", width: 8, format: |v| format!("{v:.3}") },
 ];
+
+/// Columns that only contrastive training fills.
+const CONTRASTIVE: [&str; 3] = ["cd_loss", "energy_data", "energy_negatives"];
 
 /// 3e-4 as Python writes it: 3.00e-04.
 fn exponent(v: f64) -> String {
@@ -44,13 +50,13 @@ fn exponent(v: f64) -> String {
 /// Prints to standard output; the bar goes to standard error, and only where both are a terminal.
 pub struct Console {
     bar: ProgressBar,
-    columns: usize,
+    columns: Vec<&'static Column>,
     header_printed: bool,
 }
 
 impl Console {
-    /// A table for a run of `max_steps` steps, resumed at `start`, of `tokens_per_step` tokens.
-    pub fn new(start: i64, max_steps: i64, tokens_per_step: i64) -> Self {
+    /// A table for a run of `max_steps` steps, resumed at `start`, of `tokens_per_step` tokens, with or without a CD loss.
+    pub fn new(start: i64, max_steps: i64, tokens_per_step: i64, contrastive: bool) -> Self {
         let terminal = std::io::stdout().is_terminal() && std::io::stderr().is_terminal();
         let bar = if terminal { progress_bar(start, max_steps, tokens_per_step) } else { ProgressBar::hidden() };
         let width = if terminal {
@@ -59,11 +65,12 @@ impl Console {
             usize::MAX
         };
         let mut used = 0;
-        let fits = |column: &&Column| {
+        let fits = |column: &&'static Column| {
             used += column.width + 1;
             used - 1 <= width
         };
-        let columns = COLUMNS.iter().take_while(fits).count();
+        let wanted = COLUMNS.iter().filter(|c| contrastive || !CONTRASTIVE.contains(&c.key));
+        let columns = wanted.take_while(fits).collect();
         Self { bar, columns, header_printed: false }
     }
 
@@ -73,7 +80,7 @@ impl Console {
     }
 
     fn cells(&self, cell: impl Fn(&Column) -> String) -> String {
-        let cells = COLUMNS[..self.columns].iter().map(|c| format!("{:>width$}", cell(c), width = c.width));
+        let cells = self.columns.iter().map(|c| format!("{:>width$}", cell(c), width = c.width));
         cells.collect::<Vec<_>>().join(" ")
     }
 }
