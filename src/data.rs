@@ -19,7 +19,7 @@ const CHUNK: usize = 1 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
     /// The file cannot be read.
-    #[error("cannot read {path}: {source}; set data.data_path to a UTF-8 text file")]
+    #[error("cannot read {path} (data.data_path, a UTF-8 text file)")]
     Io {
         /// The file
         path: PathBuf,

@@ -23,7 +23,7 @@ pub enum Error {
     #[error(transparent)]
     Checkpoint(#[from] StateError),
     /// Any other file.
-    #[error("{path}: {source}")]
+    #[error("cannot write or read {path}")]
     Io {
         /// The file
         path: PathBuf,

@@ -133,6 +133,11 @@ impl Run {
                 "train.compile=true: libtorch has no compiler outside Python; the run is eager, as without it".into(),
             );
         }
+        if config.wandb_project.is_some() {
+            notes.push(
+                "wandb_project: this version does not send to Weights & Biases; metrics.jsonl has every number".into(),
+            );
+        }
         if let Some(checkpoint) = resumed {
             notes.push(format!("Resumed from {} at step {}", checkpoint.path.display(), checkpoint.step));
             if checkpoint.ours.is_none() {

@@ -6,7 +6,7 @@ use std::io;
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
     /// The operating system refused: absent file, full disk, no permission.
-    #[error("cannot {action} {file}: {source}")]
+    #[error("cannot {action} {file}")]
     Io {
         /// The file
         file: String,
