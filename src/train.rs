@@ -7,11 +7,11 @@ use std::time::Instant;
 
 use tch::{Device, Kind, Tensor, no_grad};
 
-use crate::batches::Batches;
+use crate::batches::{Batches, Position, mix, spread};
 use crate::checkpoint::{self, Checkpoint, Extra, find};
 use crate::config::{Config, Dtype, to_yaml};
 use crate::contrastive::Contrastive;
-use crate::data::{Corpus, Position, Split, mix, spread};
+use crate::data::{Corpus, Split};
 use crate::device;
 use crate::ebm::Ebm;
 use crate::error::Error;

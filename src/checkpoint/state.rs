@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor, no_grad};
 
 use super::{Archive, CheckpointError, DType, Object, TensorRef};
+use crate::batches::Position;
 use crate::config::{Config, ContrastiveType, ModelConfig};
 use crate::contrastive::Contrastive;
-use crate::data::{Position, Vocab};
+use crate::data::Vocab;
 use crate::ebm::Ebm;
 use crate::optim::AdamW;
 
