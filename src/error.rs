@@ -55,6 +55,14 @@ pub enum Error {
         /// Which checkpoint to go on from
         last_good: String,
     },
+    /// Weights that are not numbers are not saved.
+    #[error("the weights are not finite after {done} steps, and are not saved: the run is stopped. {last_good}")]
+    NonFiniteWeights {
+        /// Steps done
+        done: i64,
+        /// Which checkpoint to go on from
+        last_good: String,
+    },
     /// Nothing left to train.
     #[error(
         "{path} is at step {step}, and train.max_steps={max_steps}: there is nothing to train; raise train.max_steps"

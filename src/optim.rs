@@ -148,6 +148,11 @@ impl AdamW {
         }
     }
 
+    /// Whether every weight is a finite number; reads one value from the device.
+    pub fn weights_are_finite(&self) -> bool {
+        self.groups.iter().all(|g| g.theta.isfinite().all().int64_value(&[]) == 1)
+    }
+
     /// The gradients held, by parameter.
     pub fn grads(&self) -> Vec<(String, Tensor)> {
         let named = |g: &Group| {

@@ -254,14 +254,14 @@ impl Run {
 
     fn check_finite(&self, loss: &Tensor, step: i64, lr: f64) -> Result<(), Error> {
         let loss = loss.double_value(&[]); // read from the device
-        if loss.is_finite() {
-            return Ok(());
-        }
-        let last_good = match &self.last_saved {
+        if loss.is_finite() { Ok(()) } else { Err(Error::NonFinite { loss, step, lr, last_good: self.last_good() }) }
+    }
+
+    fn last_good(&self) -> String {
+        match &self.last_saved {
             Some(path) => format!("the last good checkpoint is {}", path.display()),
             None => "no checkpoint was written before it".to_owned(),
-        };
-        Err(Error::NonFinite { loss, step, lr, last_good })
+        }
     }
 
     fn save(&mut self, name: &str, done: i64) -> Result<PathBuf, Error> {
@@ -271,6 +271,9 @@ impl Run {
     }
 
     fn write(&mut self, name: &str, done: i64) -> Result<PathBuf, Error> {
+        if !self.optimizer.weights_are_finite() {
+            return Err(Error::NonFiniteWeights { done, last_good: self.last_good() });
+        }
         let path = self.run_dir.join(name);
         let extra = Extra {
             version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -77,7 +77,7 @@ pub struct ModelConfig {
     pub think_max_move: f64,
     /// Weight of System 1's cross-entropy beside System 2's.
     pub aux_ce_weight: f64,
-    /// Whether the step's weights p are detached while training.
+    /// With soft tokens: whether the mixture counts as a constant in the gradient.
     pub mixture_stopgrad: bool,
     /// Weight of the in-batch InfoNCE term.
     pub info_nce_weight: f64,
