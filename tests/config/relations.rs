@@ -52,7 +52,6 @@ fn naming_a_contrastive_type_switches_it_on() {
     assert!(!train(&["model.contrastive_type=pcd", "model.use_contrastive=false"]).model.use_contrastive);
     assert!(crate::job::<Config>(&["model.contrastive_type=pcd", "model.use_contrastive=true"]).notices.is_empty());
     assert!(crate::job::<Config>(&[]).notices.is_empty());
-    assert!(crate::job::<Config>(&["train.compile=true"]).notices[0].contains("compile"));
 }
 
 #[test]
