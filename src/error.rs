@@ -56,10 +56,14 @@ pub enum Error {
         last_good: String,
     },
     /// Weights that are not numbers are not saved.
-    #[error("the weights are not finite after {done} steps, and are not saved: the run is stopped. {last_good}")]
+    #[error(
+        "the weights are not finite after step {step} (learning rate {lr:.3e}), and are not saved: the run is stopped. {last_good}"
+    )]
     NonFiniteWeights {
-        /// Steps done
-        done: i64,
+        /// The last step
+        step: i64,
+        /// Learning rate of that step
+        lr: f64,
         /// Which checkpoint to go on from
         last_good: String,
     },

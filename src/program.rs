@@ -13,7 +13,8 @@ pub fn run(main: impl FnOnce() -> anyhow::Result<u8>) -> ExitCode {
         Ok(status) => ExitCode::from(status),
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS, // the reader has seen enough
         Err(error) => {
-            eprintln!("error: {error:#}");
+            // One line whatever the message quotes.
+            eprintln!("error: {}", format!("{error:#}").replace('\n', "\\n"));
             let usage = error.chain().any(|cause| cause.is::<ConfigError>());
             ExitCode::from(if usage { USAGE } else { 1 })
         }
@@ -30,6 +31,12 @@ pub fn print(text: &str) -> anyhow::Result<u8> {
     use std::io::Write;
     std::io::stdout().write_all(text.as_bytes())?;
     Ok(0)
+}
+
+/// Says a sentence to people. A reader that went away, or a full disk behind `>`, does not stop the work.
+pub fn say(sentence: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stdout(), "✓ {sentence}");
 }
 
 /// A word as a shell takes it: quoted where it must be.

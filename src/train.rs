@@ -77,12 +77,8 @@ impl Run {
         }
 
         let start = resumed.as_ref().map_or(0, |c| c.step);
-        let run_dir = match resumed.as_ref().and_then(|c| run_dir_of(&c.path)) {
-            Some(existing) => existing,
-            None => create_run_dir(&config.out_dir)?,
-        };
-        write_atomically(&run_dir.join("config.yaml"), to_yaml(&config).as_bytes())?;
-        write_atomically(&run_dir.join("overrides.yaml"), to_yaml(&overrides).as_bytes())?;
+        let existing = resumed.as_ref().and_then(|c| run_dir_of(&c.path));
+        let run_dir = open_run_dir(existing, &config, overrides)?;
         let tokens = config.data.batch_size * config.data.block_size;
         let console = Console::new(start, config.train.max_steps, tokens, contrastive.is_some());
         let tracker = Trackers(vec![Box::new(console), Box::new(Jsonl::open(&run_dir, start)?)]);
@@ -201,8 +197,7 @@ impl Run {
             self.tracker.progress(done);
 
             // evaluate, save, stop
-            let last = done == train.max_steps && train.eval_interval > 0;
-            if last || due(train.eval_interval, done, train.grad_accum_steps) {
+            if due(train.eval_interval, done, train.grad_accum_steps) {
                 self.evaluate(done)?;
             }
             if due(self.config.save_interval, done, train.grad_accum_steps) {
@@ -272,7 +267,8 @@ impl Run {
 
     fn write(&mut self, name: &str, done: i64) -> Result<PathBuf, Error> {
         if !self.optimizer.weights_are_finite() {
-            return Err(Error::NonFiniteWeights { done, last_good: self.last_good() });
+            let (step, lr) = (done - 1, learning_rate(done - 1, &self.config.train));
+            return Err(Error::NonFiniteWeights { step, lr, last_good: self.last_good() });
         }
         let path = self.run_dir.join(name);
         let extra = Extra {
@@ -298,16 +294,28 @@ fn resume(
     optimizer: &mut AdamW,
 ) -> Result<(), Error> {
     let (path, step, max_steps) = (checkpoint.path.clone(), checkpoint.step, config.train.max_steps);
-    checkpoint.check_shapes(&config.model)?;
     if let Some(vocab) = checkpoint.vocab().filter(|vocab| *vocab != corpus.vocab) {
         let (data, expected, found) = (corpus.path.clone(), corpus.vocab.len(), vocab.len());
         return Err(Error::OtherVocabulary { checkpoint: path, data, expected, found });
     }
+    checkpoint.check_shapes(&config.model)?;
     if step >= max_steps {
         return Err(Error::AlreadyDone { path, step, max_steps });
     }
     checkpoint.load_model(ebm)?;
     Ok(checkpoint.load_optimizer(optimizer)?)
+}
+
+/// The run's directory with its configuration in it: an existing one, or a new one, of which nothing stays if that fails.
+fn open_run_dir(existing: Option<PathBuf>, config: &Config, overrides: &[String]) -> Result<PathBuf, Error> {
+    let new = existing.is_none();
+    let run_dir = existing.map_or_else(|| create_run_dir(&config.out_dir), Ok)?;
+    let written = write_atomically(&run_dir.join("config.yaml"), to_yaml(config).as_bytes())
+        .and_then(|()| write_atomically(&run_dir.join("overrides.yaml"), to_yaml(&overrides).as_bytes()));
+    if written.is_err() && new {
+        let _ = std::fs::remove_dir_all(&run_dir);
+    }
+    written.map(|()| run_dir)
 }
 
 /// The directory of a checkpoint, where it is a run's own: the run goes on there.

@@ -51,8 +51,9 @@ fn measure(config: &EvalConfig, json: bool) -> anyhow::Result<Report> {
     offsets.truncate(config.max_windows.map_or(usize::MAX, |n| n as usize));
     let refine_steps = config.refine_steps.unwrap_or(loaded.ebm.config.refine_steps);
     if !json {
-        loaded.notes.iter().for_each(|note| println!("✓ {note}"));
-        println!("✓ {}: {} windows of {} characters", path.display(), offsets.len(), loaded.ebm.config.block_size);
+        loaded.notes.iter().for_each(|note| program::say(note));
+        let block_size = loaded.ebm.config.block_size;
+        program::say(&format!("{}: {} windows of {block_size} characters", path.display(), offsets.len()));
     }
     let bar =
         if std::io::stderr().is_terminal() { ProgressBar::new(offsets.len() as u64) } else { ProgressBar::hidden() };

@@ -43,11 +43,11 @@ fn sample(config: &SampleConfig, quiet: bool) -> anyhow::Result<()> {
     }
     let think_steps = (config.mode == Mode::Think).then_some(config.think_steps);
     if !quiet {
-        println!("✓ Using device: {device:?}");
-        loaded.notes.iter().for_each(|note| println!("✓ {note}"));
+        program::say(&format!("Using device: {device:?}"));
+        loaded.notes.iter().for_each(|note| program::say(note));
         match think_steps {
-            Some(steps) => println!("✓ System 2: {steps} steps of thinking for each character"),
-            None => println!("✓ System 1: no thinking"),
+            Some(steps) => program::say(&format!("System 2: {steps} steps of thinking for each character")),
+            None => program::say("System 1: no thinking"),
         }
     }
     tch::manual_seed(config.seed);

@@ -25,11 +25,11 @@ fn run() -> anyhow::Result<u8> {
     let several = jobs.len() > 1;
     for (i, job) in jobs.iter().enumerate() {
         if several {
-            println!("✓ Run {} of {}: {}", i + 1, jobs.len(), job.overrides.join(" "));
+            program::say(&format!("Run {} of {}: {}", i + 1, jobs.len(), job.overrides.join(" ")));
         }
-        job.notices.iter().for_each(|notice| println!("✓ {notice}"));
+        job.notices.iter().for_each(|notice| program::say(notice));
         if let Outcome::Interrupted(checkpoint) = train(&job.config, &job.overrides, &stop)? {
-            println!("✓ To go on: {}", resume_command(job, &checkpoint.display().to_string()));
+            program::say(&format!("To go on: {}", resume_command(job, &checkpoint.display().to_string())));
             return Ok(128 + stop.load(Ordering::Relaxed) as u8);
         }
     }

@@ -117,7 +117,7 @@ fn overrides(matches: &ArgMatches) -> Result<Vec<Override>, ConfigError> {
 /// A mistake in the flags. nanoGPT's `--key=value` gets a hint.
 fn usage(error: &clap::Error) -> ConfigError {
     let text = error.to_string();
-    let text = text.strip_prefix("error: ").unwrap_or(&text).trim_end();
+    let text = text.strip_prefix("error: ").unwrap_or(&text);
     let dashed = error
         .get(clap::error::ContextKind::InvalidArg)
         .filter(|_| error.kind() == clap::error::ErrorKind::UnknownArgument)
@@ -126,7 +126,7 @@ fn usage(error: &clap::Error) -> ConfigError {
         Some(arg) => {
             format!("unknown flag `{arg}`; settings are written without dashes, as in key=value (--help lists both)")
         }
-        None => text.to_owned(),
+        None => text.lines().next().unwrap_or_default().to_owned(),
     })
 }
 

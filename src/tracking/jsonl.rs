@@ -26,7 +26,9 @@ impl Jsonl {
             Some(s) => s > step || (s == step && row.contains_key("loss")),
             None => true,
         };
-        if rows.iter().any(stale) {
+        // A line that a crash cut short would swallow the next one.
+        let cut = path.exists() && fs::read(&path).map_err(Error::io(&path))?.last().is_some_and(|&byte| byte != b'\n');
+        if cut || rows.iter().any(stale) {
             let aside = run_dir.join(format!("metrics.{}.jsonl", chrono::Local::now().format("%Y%m%d_%H%M%S")));
             fs::copy(&path, &aside).map_err(Error::io(&aside))?;
             let kept: String = rows.iter().filter(|row| !stale(row)).map(line).collect();

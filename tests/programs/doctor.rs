@@ -1,0 +1,23 @@
+//! The doctor says what a build runs on.
+
+use super::command::nanoebm;
+
+#[test]
+fn it_names_versions_and_devices() {
+    let done = nanoebm("doctor").succeeds().is_silent_on_stderr();
+    let line = |what: &str| {
+        let found = done.stdout.lines().find(|line| line.split_whitespace().next() == Some(what));
+        found.unwrap_or_else(|| panic!("no {what} in\n{}", done.stdout)).to_owned()
+    };
+    assert!(line("nanoebm").contains(env!("CARGO_PKG_VERSION")));
+    assert!(line("libtorch").contains("2.11.0"));
+    assert!(line("tch").contains("0.24"));
+    assert!(line("cpu").ends_with("works"));
+    assert!(line("threads").contains("1 within"));
+}
+
+#[test]
+fn it_says_why_cuda_is_absent() {
+    let done = nanoebm("doctor").env("CUDA_VISIBLE_DEVICES", "").succeeds();
+    done.says("cuda").says("not available: ");
+}

@@ -1,0 +1,93 @@
+//! PyTorch reads our files, trains on, and we read what it saves (`tests/python/interchange.py`).
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use nanoebm::checkpoint::Checkpoint;
+use nanoebm::ebm::Ebm;
+use nanoebm::transformer::Pass;
+use serde_json::{Value, json};
+use tch::{Device, Kind, Tensor, no_grad};
+
+use super::desk::{Desk, losses, metrics};
+
+/// A Python with torch: `$NANOEBM_PYTHON`, else the one that `scripts/setup` made.
+fn python() -> PathBuf {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let python = std::env::var_os("NANOEBM_PYTHON").map(PathBuf::from);
+    let python = python.unwrap_or_else(|| project.join(".venv-torch/bin/python"));
+    let works = Command::new(&python).args(["-c", "import torch"]).output().is_ok_and(|out| out.status.success());
+    let advice = "run scripts/test, or set NANOEBM_PYTHON to a Python with torch 2.11";
+    assert!(works, "{} cannot import torch: {advice}", python.display());
+    python
+}
+
+/// What PyTorch says about a checkpoint of ours.
+fn pytorch(checkpoint: &Path, args: &[&str]) -> Value {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/interchange.py");
+    let output = Command::new(python()).arg(script).arg(checkpoint).args(args).output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "PyTorch does not accept {}: {stderr}", checkpoint.display());
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// The energies of a file's model, by us, as nested lists.
+fn energies(checkpoint: &Path, idx: &[i64]) -> Tensor {
+    let checkpoint = Checkpoint::read(checkpoint).unwrap();
+    let ebm = Ebm::new(&checkpoint.model, Device::Cpu);
+    checkpoint.load_model(&ebm).unwrap();
+    let (idx, pass) = (Tensor::from_slice(idx).unsqueeze(0), Pass::eval(Kind::Float));
+    no_grad(|| ebm.energies(&ebm.hidden_states(&idx, pass), pass)).to_kind(Kind::Double)
+}
+
+fn flat(nested: &Value) -> Vec<f64> {
+    match nested {
+        Value::Array(items) => items.iter().flat_map(flat).collect(),
+        number => vec![number.as_f64().unwrap()],
+    }
+}
+
+fn assert_same_energies(checkpoint: &Path, theirs: &Value, idx: &[i64]) {
+    let ours = energies(checkpoint, idx).reshape([-1]);
+    let difference = (ours - Tensor::from_slice(&flat(&theirs["energies"]))).abs().max().double_value(&[]);
+    assert!(difference < 1e-5, "the energies differ by {difference}");
+}
+
+const IDX: [i64; 16] = [0, 1, 5, 9, 2, 40, 54, 7, 7, 13, 21, 34, 3, 50, 6, 11];
+
+#[test]
+fn pytorch_goes_on_from_a_fresh_checkpoint_and_we_go_on_from_its() {
+    let desk = Desk::new();
+    desk.train(&["train.max_steps=5"]).succeeds();
+    let (ours, theirs, text) = (desk.result("final.pt"), desk.path("theirs.pt"), desk.path("text.txt"));
+    let idx = json!([IDX]).to_string();
+    let [theirs_arg, text_arg] = [&theirs, &text].map(|path| path.to_str().unwrap());
+    let seen = pytorch(&ours, &["--idx", &idx, "--text", text_arg, "--steps", "3", "--resave", theirs_arg]);
+    assert_eq!(seen["step"], 5);
+    assert_same_energies(&ours, &seen, &IDX);
+
+    std::fs::remove_dir_all(desk.path("out_ebt")).unwrap();
+    let resume = desk.train(&["load_checkpoint=theirs.pt", "train.max_steps=12", "model=upstream"]).succeeds();
+    resume.says("at step 8").says("does not record the data order");
+    assert_eq!(metrics(&desk.run())[0]["step"], 8);
+    assert_eq!(losses(&desk.run()).len(), 4);
+}
+
+#[test]
+fn pytorch_reads_a_resumed_checkpoint_and_we_read_a_compiled_models() {
+    let desk = Desk::new();
+    let upstream = ["model=upstream", "model.bias=false", "train.grad_accum_steps=2"];
+    desk.train(&[&upstream[..], &["train.max_steps=4"]].concat()).succeeds();
+    let resume = [&desk.arg("load_checkpoint", "final.pt"), "train.max_steps=10"];
+    desk.train(&[&upstream[..], &resume].concat()).succeeds();
+    let (ours, compiled) = (desk.result("final.pt"), desk.path("compiled.pt"));
+    let seen = pytorch(&ours, &["--idx", &json!([IDX]).to_string(), "--compile-prefix", compiled.to_str().unwrap()]);
+    assert_eq!(seen["step"], 10);
+    assert_same_energies(&ours, &seen, &IDX);
+
+    let report = |checkpoint: &Path| {
+        let checkpoint = format!("checkpoint={}", checkpoint.display());
+        desk.eval(&["--json", "data_path=text.txt", &checkpoint]).succeeds().stdout
+    };
+    assert_eq!(report(&compiled), report(&ours), "model=upstream is the original's behaviour");
+}

@@ -1,0 +1,22 @@
+//! The programs as users meet them: command lines go in; text, files and exit codes come out.
+
+// clippy.toml excuses the tests themselves, not their helpers.
+#![allow(clippy::unwrap_used)]
+
+mod command;
+mod desk;
+
+mod bad_files;
+mod bad_settings;
+mod disk;
+mod doctor;
+mod eval;
+mod interchange;
+mod kill;
+mod overrides;
+mod resume;
+mod resume_refused;
+mod sample;
+mod sample_io;
+mod signals;
+mod train;

@@ -1,0 +1,113 @@
+//! Training: what a run prints and what it leaves.
+
+use std::fs;
+
+use super::command::{bash, path_of};
+use super::desk::{Desk, TINY, list, losses, metrics, names};
+
+const COLUMNS: [&str; 10] = ["step", "loss", "ppl", "lr", "alpha", "Egap", "E0", "EK", "t/fwd", "t/bwd"];
+
+#[test]
+fn a_run_leaves_its_settings_its_metrics_and_its_checkpoints() {
+    let desk = Desk::new();
+    desk.train(&["train.eval_interval=3", "train.seed=7"]).succeeds();
+    let run = desk.run();
+    assert_eq!(names(&run), ["best.pt", "config.yaml", "final.pt", "metrics.jsonl", "overrides.yaml"]);
+    let name = run.file_name().unwrap().to_string_lossy().into_owned();
+    assert!(name.starts_with("run_2") && name.len() == "run_YYYYMMDD_HHMMSS".len(), "{name}");
+    let config = fs::read_to_string(run.join("config.yaml")).unwrap();
+    for line in ["  seed: 7", "  vocab_size: 55", "  block_size: 16", "  n_embd: 16"] {
+        assert!(config.lines().any(|l| l == line), "{config}\nlacks {line:?}");
+    }
+    let overrides = fs::read_to_string(run.join("overrides.yaml")).unwrap();
+    assert!(overrides.lines().any(|l| l == "- train.seed=7"), "{overrides}");
+    assert_eq!(losses(&run).len(), 6);
+    let evaluations: Vec<_> = metrics(&run).into_iter().filter(|row| row.contains_key("val/nll_s2")).collect();
+    assert_eq!(evaluations.iter().map(|row| row["step"].as_i64().unwrap()).collect::<Vec<_>>(), [3, 6]);
+    for key in ["train/nll_s1", "train/nll_s2", "val/nll_s1", "val/nll_s2"] {
+        assert!(evaluations.iter().all(|row| row[key].is_f64()), "{key}: {evaluations:?}");
+    }
+}
+
+#[test]
+fn the_console_shows_the_table_of_the_original_and_no_control_characters() {
+    let desk = Desk::new();
+    let done = desk.train(&["train.eval_interval=3"]).succeeds().is_silent_on_stderr();
+    let lines: Vec<&str> = done.stdout.lines().collect();
+    let header = lines.iter().position(|line| line.split_whitespace().eq(COLUMNS)).expect("the table's header");
+    let steps = |line: &&&str| line.split_whitespace().next().is_some_and(|word| word.parse::<u32>().is_ok());
+    let rows: Vec<_> = lines[header + 2..].iter().filter(steps).collect();
+    assert_eq!(rows.len(), 6, "{}", done.stdout);
+    assert_eq!(rows[5].split_whitespace().count(), COLUMNS.len(), "a step of System 2 fills every column");
+    assert!(!done.stdout.chars().any(|c| c.is_control() && c != '\n'), "{:?}", done.stdout);
+    for part in ["device=Cpu", "threads=1", "parameters", "64 tokens per step", "Training complete", "final.pt"] {
+        assert!(done.stdout.contains(part), "{}\nlacks {part}", done.stdout);
+    }
+}
+
+#[test]
+fn runs_of_the_same_second_have_directories_of_their_own() {
+    let desk = Desk::new();
+    let running: Vec<_> = (0..3).map(|_| desk.train(&["train.max_steps=2"]).starts()).collect();
+    running.into_iter().for_each(|run| drop(run.ends().exits(0)));
+    assert_eq!(desk.runs().len(), 3);
+    desk.runs().iter().for_each(|run| assert_eq!(losses(run).len(), 2));
+}
+
+#[test]
+fn the_three_newest_checkpoints_stay_by_number() {
+    let desk = Desk::new();
+    desk.train(&["train.max_steps=12", "save_interval=2"]).succeeds();
+    let kept: Vec<_> = names(&desk.run()).into_iter().filter(|name| name.starts_with("ckpt")).collect();
+    assert_eq!(kept, ["ckpt_step_10.pt", "ckpt_step_12.pt", "ckpt_step_8.pt"]);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run_and_another_seed_another() {
+    let desk = Desk::new();
+    let runs = ["train.seed=1", "train.seed=1", "train.seed=2"].map(|seed| {
+        let out_dir = format!("out_dir=out_ebt/{}", list(&desk.path("out_ebt")).len());
+        desk.train(&[seed, &out_dir]).succeeds();
+        losses(&list(&desk.path(&out_dir["out_dir=".len()..]))[0])
+    });
+    assert_eq!(runs[0], runs[1]);
+    assert_ne!(runs[0], runs[2]);
+}
+
+#[test]
+fn it_works_from_any_folder_and_into_any_folder() {
+    let desk = Desk::new();
+    let out = desk.path("a folder/with spaces é");
+    desk.train(&["train.max_steps=1", &format!("out_dir={}", out.display())]).succeeds();
+    assert_eq!(list(&out).len(), 1);
+    assert!(desk.runs().is_empty());
+}
+
+#[test]
+fn texts_of_other_scripts_and_line_ends_work() {
+    let desk = Desk::new();
+    desk.write("crlf.txt", "Größe, größer – жизнь 生活\r\n".repeat(40));
+    desk.write("lf.txt", "Größe, größer – жизнь 生活\n".repeat(40));
+    for text in ["crlf.txt", "lf.txt"] {
+        desk.train(&[&format!("data.data_path={text}"), &format!("out_dir=out_ebt/{text}")]).succeeds();
+    }
+    let of = |text: &str| losses(&list(&desk.path(&format!("out_ebt/{text}")))[0]);
+    assert_eq!(of("crlf.txt"), of("lf.txt"));
+}
+
+#[test]
+fn no_step_at_all_saves_the_model_as_it_starts() {
+    let desk = Desk::new();
+    desk.train(&["train.max_steps=0"]).succeeds();
+    desk.eval(&[&desk.arg("checkpoint", "final.pt"), "max_windows=2"]).succeeds();
+}
+
+#[test]
+fn training_outlives_the_reader_of_its_output() {
+    let desk = Desk::new();
+    let line = "\"$0\" \"$@\" | head -n 1; exit ${PIPESTATUS[0]}";
+    let run = bash(line, [path_of("train")]);
+    let notice = ["model.contrastive_type=pcd"]; // it prints something before the training begins, too
+    run.args(TINY).args(notice).in_dir(desk.dir()).succeeds();
+    desk.result("final.pt");
+}
