@@ -14,6 +14,7 @@ mod eval;
 mod interchange;
 mod kill;
 mod overrides;
+mod readme;
 mod resume;
 mod resume_refused;
 mod sample;

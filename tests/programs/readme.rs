@@ -1,0 +1,50 @@
+//! Every command of the README runs as it is written there, only smaller.
+
+use super::command::nanoebm;
+use super::desk::{Desk, TINY};
+
+/// The arguments of every `cargo run … --bin PROGRAM -- …` in the README's code blocks, in order. A path with an ellipsis is the
+/// reader's own, and such a command is left out.
+fn commands() -> Vec<(String, Vec<String>)> {
+    let readme = include_str!("../../README.md").replace("\\\n", " ");
+    let blocks = readme.split("```").skip(1).step_by(2);
+    let lines: Vec<&str> = blocks.flat_map(str::lines).collect();
+    let mut found = Vec::new();
+    for line in lines.iter().filter(|line| !line.contains('…')) {
+        let Some((_, command)) = line.split_once("--bin ") else { continue };
+        let (program, args) = command.split_once(" -- ").unwrap_or((command, ""));
+        let words = args.split_whitespace().map(|word| word.replace('"', "")).collect();
+        found.push((program.trim().to_owned(), words));
+    }
+    found
+}
+
+#[test]
+fn every_command_of_the_readme_runs() {
+    let desk = Desk::new();
+    let commands = commands();
+    let count = |program: &str| commands.iter().filter(|(p, _)| p == program).count();
+    assert!((count("train"), count("sample"), count("eval")) >= (10, 4, 1), "{commands:?}");
+    for (program, args) in &commands {
+        let smaller: &[&str] = match program.as_str() {
+            "train" => &TINY,
+            "sample" => &["device=cpu", "max_new_tokens=5"],
+            "eval" => &["device=cpu", "max_windows=2"],
+            other => panic!("{other} is not a program of the README"),
+        };
+        nanoebm(program).args(args).args(smaller).in_dir(desk.dir()).succeeds();
+    }
+}
+
+/// The overrides that the README lists one to a line.
+#[test]
+fn every_override_of_the_readme_trains() {
+    let readme = include_str!("../../README.md");
+    let block = readme.split("```").find(|block| block.contains("\nmodel.think_max_move=")).unwrap();
+    let overrides: Vec<&str> = block.lines().filter_map(|line| line.split_whitespace().next()).skip(1).collect();
+    assert!(overrides.len() >= 10, "{overrides:?}");
+    for given in overrides {
+        let desk = Desk::new();
+        nanoebm("train").args([given]).args(TINY).in_dir(desk.dir()).succeeds();
+    }
+}
