@@ -191,7 +191,7 @@ impl Finished {
         self
     }
 
-    pub fn is_silent_on_stderr(self) -> Self {
+    pub fn says_nothing_on_stderr(self) -> Self {
         assert_eq!(self.stderr, "", "{}", self.transcript());
         self
     }

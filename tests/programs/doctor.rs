@@ -4,7 +4,7 @@ use super::command::nanoebm;
 
 #[test]
 fn it_names_versions_and_devices() {
-    let done = nanoebm("doctor").succeeds().is_silent_on_stderr();
+    let done = nanoebm("doctor").succeeds().says_nothing_on_stderr();
     let line = |what: &str| {
         let found = done.stdout.lines().find(|line| line.split_whitespace().next() == Some(what));
         found.unwrap_or_else(|| panic!("no {what} in\n{}", done.stdout)).to_owned()

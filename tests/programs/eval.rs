@@ -11,7 +11,7 @@ const KEYS: [&str; 9] =
 
 /// The one object that `--json` prints.
 fn report(desk: &Desk, args: &[&str]) -> Value {
-    let done = desk.eval(args).arg("--json").succeeds().is_silent_on_stderr();
+    let done = desk.eval(args).arg("--json").succeeds().says_nothing_on_stderr();
     assert_eq!(done.stdout.lines().count(), 1, "{}", done.stdout);
     serde_json::from_str(&done.stdout).unwrap()
 }

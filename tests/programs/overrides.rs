@@ -8,7 +8,7 @@ use super::desk::{Desk, losses, metrics, names, walk};
 /// Runs the tiny model with these settings; every loss is finite, and the last step is System 2's.
 fn trains_with(overrides: &[&str]) {
     let desk = Desk::new();
-    desk.train(overrides).succeeds().is_silent_on_stderr();
+    desk.train(overrides).succeeds().says_nothing_on_stderr();
     assert_eq!(losses(&desk.run()).len(), 6, "{overrides:?}");
     let last = metrics(&desk.run()).pop().unwrap();
     for key in ["nll_s1", "nll_s2", "initial_energy", "final_energy", "energy_gap", "grad_norm", "alpha"] {
@@ -69,7 +69,7 @@ fn cfg_prints_yaml_and_makes_nothing() {
     let desk = Desk::new();
     let before = walk(desk.dir());
     for program in ["train", "sample", "eval"] {
-        let done = nanoebm(program).arg("--cfg").in_dir(desk.dir()).succeeds().is_silent_on_stderr();
+        let done = nanoebm(program).arg("--cfg").in_dir(desk.dir()).succeeds().says_nothing_on_stderr();
         let config: serde_json::Value = serde_yaml::from_str(&done.stdout).unwrap();
         assert_eq!(config["out_dir"], "out_ebt", "{program}");
     }
@@ -80,7 +80,7 @@ fn cfg_prints_yaml_and_makes_nothing() {
 #[test]
 fn help_lists_every_key_of_the_configuration() {
     for program in ["train", "sample", "eval"] {
-        let help = nanoebm(program).arg("--help").succeeds().is_silent_on_stderr().stdout;
+        let help = nanoebm(program).arg("--help").succeeds().says_nothing_on_stderr().stdout;
         let config = nanoebm(program).arg("--cfg").succeeds().stdout;
         let (mut section, mut missing) = (String::new(), Vec::new());
         for line in config.lines() {

@@ -16,7 +16,7 @@ pub fn trained() -> Desk {
 /// What `sample --quiet` writes after the prompt `First`.
 pub fn text(desk: &Desk, args: &[&str]) -> String {
     let done = desk.sample(&["--quiet", "prompt=First", "max_new_tokens=60"]).args(args).succeeds();
-    done.is_silent_on_stderr().stdout
+    done.says_nothing_on_stderr().stdout
 }
 
 #[test]

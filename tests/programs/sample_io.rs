@@ -64,11 +64,11 @@ fn a_reader_who_has_seen_enough_is_no_error() {
         let line = format!("\"$0\" \"$@\" | {reader}; exit ${{PIPESTATUS[0]}}");
         let endless = ["prompt=First", "max_new_tokens=1000000", "device=cpu", flag];
         let done = bash(&line, [path_of("sample")]).args(endless).in_dir(desk.dir()).succeeds();
-        done.is_silent_on_stderr();
+        done.says_nothing_on_stderr();
     }
     for (program, arg) in [("eval", "max_windows=1"), ("doctor", ""), ("train", "--help")] {
         let line = "sleep 0.1 | \"$0\" \"$@\" | true; exit ${PIPESTATUS[1]}";
         let args = [arg].into_iter().filter(|arg| !arg.is_empty());
-        bash(line, [path_of(program)]).args(args).in_dir(desk.dir()).succeeds().is_silent_on_stderr();
+        bash(line, [path_of(program)]).args(args).in_dir(desk.dir()).succeeds().says_nothing_on_stderr();
     }
 }

@@ -32,7 +32,7 @@ fn a_run_leaves_its_settings_its_metrics_and_its_checkpoints() {
 #[test]
 fn the_console_shows_the_table_of_the_original_and_no_control_characters() {
     let desk = Desk::new();
-    let done = desk.train(&["train.eval_interval=3"]).succeeds().is_silent_on_stderr();
+    let done = desk.train(&["train.eval_interval=3"]).succeeds().says_nothing_on_stderr();
     let lines: Vec<&str> = done.stdout.lines().collect();
     let header = lines.iter().position(|line| line.split_whitespace().eq(COLUMNS)).expect("the table's header");
     let steps = |line: &&&str| line.split_whitespace().next().is_some_and(|word| word.parse::<u32>().is_ok());
