@@ -32,11 +32,13 @@ impl Batches {
     }
 
     /// `idx`, `targets` (B, T); `position` moves to what comes after them.
-    pub fn next(&mut self, position: &mut Position) -> (Tensor, Tensor) {
-        let ready = self.ahead.as_ref().and_then(|receiver| receiver.recv().ok());
-        let (idx, targets, after) = ready.unwrap_or_else(|| self.loader.next_batch());
+    pub fn next(&mut self, position: &mut Position) -> Result<(Tensor, Tensor), DataError> {
+        let (idx, targets, after) = match &self.ahead {
+            Some(receiver) => receiver.recv().map_err(|_| DataError::Worker)?,
+            None => self.loader.next_batch(),
+        };
         *position = after;
-        (idx, targets)
+        Ok((idx, targets))
     }
 }
 

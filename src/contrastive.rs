@@ -11,7 +11,8 @@
 //! What persists, when the text is another one in every call? In the original the logits themselves (`same_token`): a particle
 //! carries what one text said into the next, and its energy is near that of random tokens. Here (`next_token`) the displacement
 //! from System 1, `v = −e + d`: a particle is conditioned on the text of the call, and d is what it remembers. Mixing means
-//! that d forgets the noise it was born with and goes where energies are low whatever the text; at d = 0 it is CD.
+//! that d forgets the noise it was born with and goes where energies are low whatever the text; at d = 0 it is CD. At the
+//! original's step size that takes more calls than a run has: `chain_movement` says how far the chains come.
 //!
 //! `next_token` takes the energies of the loss, with no further transformer pass; `same_token` reads the targets again.
 

@@ -62,6 +62,9 @@ pub enum DataError {
         /// Characters of a window
         block_size: i64,
     },
+    /// The thread of `data.num_workers` is gone.
+    #[error("the thread that prepares batches has ended; data.num_workers=0 prepares them in the loop")]
+    Worker,
     /// A character that the model has no id for.
     #[error(
         "{path} has the character {found:?}, which is not in the checkpoint's vocabulary; use the text it was trained on"

@@ -73,6 +73,11 @@ impl Ebm {
         &self.params
     }
 
+    /// Sets the step size of refinement.
+    pub fn set_alpha(&self, value: f64) {
+        let _ = tch::no_grad(|| self.alpha.shallow_clone().fill_(value));
+    }
+
     /// Where the model lives.
     pub fn device(&self) -> Device {
         self.alpha.device()
@@ -182,7 +187,7 @@ impl Ebm {
         let w = self.config.aux_ce_weight;
         let nll = if w > 0.0 { nll_s2 * (1.0 - w) + nll_s1 * w } else { nll_s2 };
         let loss = self.with_info_nce(nll, &energies, targets, &mut metrics);
-        Output { loss, logits: logits_s2, energies, metrics }
+        Output { loss, logits: logits_s2, energies: refined, metrics }
     }
 
     /// Adds the in-batch InfoNCE term where its weight is not 0: each text's own continuation against its neighbours'.

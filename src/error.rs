@@ -48,7 +48,7 @@ pub enum Error {
     NonFinite {
         /// NaN or infinite
         loss: f64,
-        /// The step it arose in
+        /// The step it was first seen in: on the CPU the one it arose in, elsewhere a logged one
         step: i64,
         /// Learning rate of that step
         lr: f64,

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use tch::{Device, no_grad};
+use tch::Device;
 
 use crate::checkpoint::{Checkpoint, find};
 use crate::config::ModelOverrides;
@@ -47,9 +47,8 @@ pub fn load(
     let ebm = Ebm::new(&config, device);
     checkpoint.load_model(&ebm)?;
     // The file's alpha is a tensor; one given by name wins over it.
-    if config.alpha_value != checkpoint.model.alpha_value {
-        let mut alpha = ebm.alpha.shallow_clone();
-        let _ = no_grad(|| alpha.fill_(config.alpha_value));
+    if overrides.keys().any(|key| key.ends_with("alpha_value") || key.ends_with("think_lr")) {
+        ebm.set_alpha(config.alpha_value);
     }
     notes.push(format!("Loaded model from step {}", checkpoint.step));
     Ok(Loaded { checkpoint, ebm, notes })

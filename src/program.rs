@@ -1,5 +1,6 @@
 //! What the programs share: one way to end.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook};
 use std::process::ExitCode;
 
 use crate::config::ConfigError;
@@ -9,7 +10,13 @@ const USAGE: u8 = 2;
 
 /// Runs a program: its exit status, or its error as one line on standard error and a status that is not 0.
 pub fn run(main: impl FnOnce() -> anyhow::Result<u8>) -> ExitCode {
-    match main() {
+    // libtorch's own errors (out of memory, say) reach us as panics of tch: they too end in one line.
+    set_hook(Box::new(|_| {}));
+    let ended = catch_unwind(AssertUnwindSafe(main)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+        Err(anyhow::anyhow!("stopped by {}", text.and_then(|t| t.lines().next()).unwrap_or("an unknown fault")))
+    });
+    match ended {
         Ok(status) => ExitCode::from(status),
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS, // the reader has seen enough
         Err(error) => {

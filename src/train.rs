@@ -158,7 +158,7 @@ impl Run {
             let lr = learning_rate(step, &train);
 
             // forward: System 2 joins after the warm-up
-            let (idx, targets) = batches.next(&mut self.position); // (B, T) each
+            let (idx, targets) = batches.next(&mut self.position)?; // (B, T) each
             let started = Instant::now();
             let refine_steps = (step >= model.warmup_steps_no_refine).then_some(model.refine_steps);
             let mut output = self.ebm.forward(&idx, &targets, refine_steps, pass);
@@ -202,7 +202,7 @@ impl Run {
             }
             if due(self.config.save_interval, done, train.grad_accum_steps) {
                 self.save(&format!("ckpt_step_{done}.pt"), done)?;
-                find::prune(&self.run_dir);
+                find::prune(&self.run_dir, done.unsigned_abs());
             }
             if stop.load(Ordering::Relaxed) != 0 && boundary && done < train.max_steps {
                 let path = self.save(&format!("ckpt_step_{done}.pt"), done)?;
@@ -303,6 +303,9 @@ fn resume(
         return Err(Error::AlreadyDone { path, step, max_steps });
     }
     checkpoint.load_model(ebm)?;
+    if !config.model.alpha_learnable {
+        ebm.set_alpha(config.model.alpha_value); // a setting of this run, not something that was learnt
+    }
     Ok(checkpoint.load_optimizer(optimizer)?)
 }
 

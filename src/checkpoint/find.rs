@@ -23,24 +23,31 @@ fn entries(dir: &Path) -> impl Iterator<Item = PathBuf> {
     fs::read_dir(dir).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()))
 }
 
-/// Removes all but the newest three `ckpt_step_N.pt` of a run. A file that cannot be removed stays.
-pub fn prune(run_dir: &Path) {
-    let found = step_checkpoints(run_dir);
+/// Removes all but the newest three `ckpt_step_N.pt` up to step `done` of a run: later ones are of a run that went further from
+/// here, and stay. A file that cannot be removed stays too.
+pub fn prune(run_dir: &Path, done: u64) {
+    let mut found = step_checkpoints(run_dir);
+    found.retain(|path| step_of(path).is_some_and(|step| step <= done));
     for old in &found[..found.len().saturating_sub(KEEP)] {
         let _ = fs::remove_file(old);
     }
 }
 
-/// The checkpoint to use from a run: the final one, else the one of the highest step, else the best.
+/// The checkpoint to use from a run: the newer of the final one and that of the highest step, else the best.
 fn of_run(run_dir: &Path) -> Option<PathBuf> {
     let existing = |name: &str| Some(run_dir.join(name)).filter(|path| path.is_file());
-    existing("final.pt").or_else(|| step_checkpoints(run_dir).pop()).or_else(|| existing("best.pt"))
+    let newest =
+        step_checkpoints(run_dir).pop().into_iter().chain(existing("final.pt")).max_by_key(|path| modified(path));
+    newest.or_else(|| existing("best.pt"))
+}
+
+fn modified(path: &Path) -> SystemTime {
+    fs::metadata(path).and_then(|m| m.modified()).unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 /// Run directories under `out_dir` that `pick` finds a checkpoint in, the newest file first.
 fn newest_by(out_dir: &Path, pick: impl Fn(&Path) -> Option<PathBuf>) -> Option<PathBuf> {
     let runs = entries(out_dir).filter(|path| path.is_dir());
-    let modified = |path: &Path| fs::metadata(path).and_then(|m| m.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
     runs.filter_map(|run| pick(&run)).max_by_key(|path| (modified(path), path.clone()))
 }
 
@@ -66,9 +73,9 @@ mod tests {
             fs::write(dir.path().join(format!("ckpt_step_{step}.pt")), "").unwrap();
         }
         fs::write(dir.path().join("final.pt"), "").unwrap();
-        prune(dir.path());
+        prune(dir.path(), 10000);
         let left: Vec<_> = step_checkpoints(dir.path()).iter().filter_map(|p| step_of(p)).collect();
-        assert_eq!(left, [9000, 10000, 11000]);
+        assert_eq!(left, [8000, 9000, 10000, 11000], "the later one is not this run's");
         assert!(dir.path().join("final.pt").exists());
     }
 

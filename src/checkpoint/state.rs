@@ -257,11 +257,23 @@ impl Checkpoint {
         device: Device,
     ) -> Result<(), StateError> {
         let Some(chains) = self.archive.root.get(OUR_KEY).and_then(|ours| ours.get(CHAINS)) else { return Ok(()) };
-        let n = match config.model.contrastive_type {
+        let (run, file) = (&config.model, &self.model);
+        let (n, key, found) = match run.contrastive_type {
             ContrastiveType::Cd => return Ok(()),
-            ContrastiveType::Pcd => config.model.n_persistent,
-            ContrastiveType::FastPcd => config.model.n_chains,
+            ContrastiveType::Pcd => (run.n_persistent, "n_persistent", file.n_persistent),
+            ContrastiveType::FastPcd => (run.n_chains, "n_chains", file.n_chains),
         };
+        // Chains of another kind mean something else: logits are no displacements, particles no parallel chains.
+        let settings = [
+            ("contrastive_type", run.contrastive_type.to_string(), file.contrastive_type.to_string()),
+            ("contrastive_energy", run.contrastive_energy.to_string(), file.contrastive_energy.to_string()),
+            (key, n.to_string(), found.to_string()),
+        ];
+        if let (Some(_), Some((key, expected, found))) =
+            (chains.get("particles"), settings.into_iter().find(|(_, run, file)| run != file))
+        {
+            return Err(StateError::OtherShape { file: self.path.clone(), key, expected, found });
+        }
         let shape = [n, config.data.block_size, config.model.vocab_size];
         for (name, target) in [("particles", &mut contrastive.chains), ("velocity", &mut contrastive.velocity)] {
             if let Some(Object::Tensor(tensor)) = chains.get(name) {

@@ -125,7 +125,7 @@ pub(super) const FIELDS: &[Field] = &[
     field("softmax_temperature", Kind::Float(Interval::POSITIVE)),
     field("entropy_weight", Kind::Float(Interval::NOT_NEGATIVE)),
     field("think_max_move", Kind::Float(Interval::NOT_NEGATIVE)),
-    field("aux_ce_weight", Kind::Float(Interval::NOT_NEGATIVE)),
+    field("aux_ce_weight", Kind::Float(Interval::PROBABILITY)),
     field("mixture_stopgrad", Kind::Bool),
     field("info_nce_weight", Kind::Float(Interval::NOT_NEGATIVE)),
     field("info_nce_temperature", Kind::Float(Interval::POSITIVE)),
