@@ -57,10 +57,10 @@ pub fn load(
 impl Loaded {
     /// The vocabulary of the file, else that of the text at `data_path`, which must fit the model.
     pub fn vocab(&self, data_path: &Path) -> Result<Vocab, Error> {
-        if let Some(vocab) = self.checkpoint.vocab() {
-            return Ok(vocab);
-        }
-        let vocab = Corpus::read(data_path)?.vocab;
+        let vocab = match self.checkpoint.vocab() {
+            Some(vocab) => vocab,
+            None => Corpus::read(data_path)?.vocab,
+        };
         if vocab.len() as i64 == self.ebm.config.vocab_size {
             return Ok(vocab);
         }

@@ -14,7 +14,7 @@ pub fn run(main: impl FnOnce() -> anyhow::Result<u8>) -> ExitCode {
     set_hook(Box::new(|_| {}));
     let ended = catch_unwind(AssertUnwindSafe(main)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-        Err(anyhow::anyhow!("stopped by {}", text.and_then(|t| t.lines().next()).unwrap_or("an unknown fault")))
+        Err(anyhow::anyhow!("{}", fault(text.unwrap_or("an unknown fault"))))
     });
     match ended {
         Ok(status) => ExitCode::from(status),
@@ -25,6 +25,17 @@ pub fn run(main: impl FnOnce() -> anyhow::Result<u8>) -> ExitCode {
             let usage = error.chain().any(|cause| cause.is::<ConfigError>());
             ExitCode::from(if usage { USAGE } else { 1 })
         }
+    }
+}
+
+/// What a panic says, in one sentence; of libtorch's, the sentence before its C++ frames.
+fn fault(panic: &str) -> String {
+    match panic.split_once("Torch(\"") {
+        Some((_, libtorch)) => {
+            let sentence = libtorch.split("\\n").next().unwrap_or(libtorch);
+            format!("libtorch cannot go on: {sentence}")
+        }
+        None => format!("stopped by {}", panic.lines().next().unwrap_or(panic)),
     }
 }
 
@@ -53,5 +64,18 @@ pub fn quoted(word: &str) -> String {
         word.to_owned()
     } else {
         format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn libtorchs_errors_are_one_sentence() {
+        let panic =
+            r#"called `Result::unwrap()` on an `Err` value: Torch("can't allocate memory\nframe #0: c10::alloc")"#;
+        assert_eq!(fault(panic), "libtorch cannot go on: can't allocate memory");
+        assert_eq!(fault("index out of bounds\nmore"), "stopped by index out of bounds");
     }
 }

@@ -72,3 +72,11 @@ fn a_reader_who_has_seen_enough_is_no_error() {
         bash(line, [path_of(program)]).args(args).in_dir(desk.dir()).succeeds().says_nothing_on_stderr();
     }
 }
+
+#[test]
+fn an_error_of_libtorch_is_one_line() {
+    let desk = Desk::new();
+    desk.train(&[]).succeeds();
+    // Logits divided by this are infinite, and their softmax is no number.
+    desk.sample(&["sample_temp=1e-40"]).fails(1).stderr_has("libtorch cannot go on: probability tensor");
+}
