@@ -153,6 +153,23 @@ impl AdamW {
         self.groups.iter().all(|g| g.theta.isfinite().all().int64_value(&[]) == 1)
     }
 
+    /// The gradients of an accumulation that is not complete, one flat tensor a group; none on a boundary.
+    pub fn held(&self) -> impl Iterator<Item = &Tensor> {
+        self.groups.iter().filter_map(|g| g.grad.as_ref())
+    }
+
+    /// Goes on from gradients that [`AdamW::held`] gave.
+    pub fn hold(&mut self, grads: Vec<Tensor>) {
+        for (group, grad) in self.groups.iter_mut().zip(grads) {
+            group.grad = Some(grad.to_device(group.theta.device()));
+        }
+    }
+
+    /// Number of scalars in each group.
+    pub fn group_sizes(&self) -> Vec<i64> {
+        self.groups.iter().map(|g| g.theta.numel() as i64).collect()
+    }
+
     /// The gradients held, by parameter.
     pub fn grads(&self) -> Vec<(String, Tensor)> {
         let named = |g: &Group| {

@@ -46,15 +46,21 @@ struct Run {
 }
 
 /// Trains as `config` says. `overrides` are written beside the results; a non-zero `stop` ends the run after the step.
-pub fn train(config: &Config, overrides: &[String], stop: &AtomicUsize) -> Result<Outcome, Error> {
-    let mut run = Run::set_up(config, overrides)?;
+/// A resumed run goes on in its checkpoint's directory where that is under `out_dir`, unless it is `one_of_several`.
+pub fn train(
+    config: &Config,
+    overrides: &[String],
+    one_of_several: bool,
+    stop: &AtomicUsize,
+) -> Result<Outcome, Error> {
+    let mut run = Run::set_up(config, overrides, one_of_several)?;
     let outcome = run.train(stop);
     run.tracker.finish();
     outcome
 }
 
 impl Run {
-    fn set_up(config: &Config, overrides: &[String]) -> Result<Self, Error> {
+    fn set_up(config: &Config, overrides: &[String], one_of_several: bool) -> Result<Self, Error> {
         let mut config = config.clone();
         let device = device::resolve(&config.train.device)?;
         let corpus = Corpus::read(&config.data.data_path)?;
@@ -77,7 +83,8 @@ impl Run {
         }
 
         let start = resumed.as_ref().map_or(0, |c| c.step);
-        let existing = resumed.as_ref().and_then(|c| run_dir_of(&c.path));
+        let own = resumed.as_ref().filter(|_| !one_of_several);
+        let existing = own.and_then(|c| run_dir_of(&c.path, &config.out_dir));
         let run_dir = open_run_dir(existing, &config, overrides)?;
         let tokens = config.data.batch_size * config.data.block_size;
         let console = Console::new(start, config.train.max_steps, tokens, contrastive.is_some());
@@ -294,8 +301,9 @@ fn resume(
     optimizer: &mut AdamW,
 ) -> Result<(), Error> {
     let (path, step, max_steps) = (checkpoint.path.clone(), checkpoint.step, config.train.max_steps);
-    if let Some(vocab) = checkpoint.vocab().filter(|vocab| *vocab != corpus.vocab) {
-        let (data, expected, found) = (corpus.path.clone(), corpus.vocab.len(), vocab.len());
+    let (expected, found) = (corpus.vocab.len(), checkpoint.model.vocab_size as usize);
+    if checkpoint.vocab().map_or(found != expected, |vocab| vocab != corpus.vocab) {
+        let data = corpus.path.clone();
         return Err(Error::OtherVocabulary { checkpoint: path, data, expected, found });
     }
     checkpoint.check_shapes(&config.model)?;
@@ -321,10 +329,11 @@ fn open_run_dir(existing: Option<PathBuf>, config: &Config, overrides: &[String]
     written.map(|()| run_dir)
 }
 
-/// The directory of a checkpoint, where it is a run's own: the run goes on there.
-fn run_dir_of(checkpoint: &Path) -> Option<PathBuf> {
+/// The directory of a checkpoint, where it is a run's own under `out_dir`: the run goes on there.
+fn run_dir_of(checkpoint: &Path, out_dir: &Path) -> Option<PathBuf> {
     let dir = checkpoint.parent()?;
-    dir.join("metrics.jsonl").is_file().then(|| dir.to_owned())
+    let runs = dir.canonicalize().ok()?.parent()?.to_owned();
+    (dir.join("metrics.jsonl").is_file() && out_dir.canonicalize().ok()? == runs).then(|| dir.to_owned())
 }
 
 /// Whether something that happens every `interval` steps falls on this accumulation boundary; 0 or less is never.

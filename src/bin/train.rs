@@ -17,9 +17,9 @@ fn main() -> ExitCode {
 }
 
 fn run() -> anyhow::Result<u8> {
-    let jobs = match config::parse::<Config>(&PROGRAM, std::env::args_os().skip(1))? {
+    let (jobs, multirun) = match config::parse::<Config>(&PROGRAM, std::env::args_os().skip(1))? {
         Action::Print(text) => return program::print(&text),
-        Action::Run { jobs, .. } => jobs,
+        Action::Run { jobs, multirun, .. } => (jobs, multirun),
     };
     let stop = stop_on_signals().context("cannot listen for Ctrl-C")?;
     let several = jobs.len() > 1;
@@ -28,7 +28,7 @@ fn run() -> anyhow::Result<u8> {
             program::say(&format!("Run {} of {}: {}", i + 1, jobs.len(), job.overrides.join(" ")));
         }
         job.notices.iter().for_each(|notice| program::say(notice));
-        if let Outcome::Interrupted(checkpoint) = train(&job.config, &job.overrides, &stop)? {
+        if let Outcome::Interrupted(checkpoint) = train(&job.config, &job.overrides, multirun, &stop)? {
             program::say(&format!("To go on: {}", resume_command(job, &checkpoint.display().to_string())));
             return Ok(128 + stop.load(Ordering::Relaxed) as u8);
         }

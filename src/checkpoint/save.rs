@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 use tch::{Kind, Tensor};
 
-use super::state::{CHAINS, LM_HEAD, OUR_KEY, StateError, WTE, state_dict};
+use super::state::{CHAINS, GRADIENTS, LM_HEAD, OUR_KEY, StateError, WTE, state_dict};
 use super::{Archive, DType, Extra, Object, Storage, TensorRef};
 use crate::config::{Config, ModelConfig};
 use crate::contrastive::Contrastive;
@@ -23,11 +23,14 @@ pub fn save(
 ) -> Result<(), StateError> {
     let mut writer = Writer::default();
     let model = writer.model(ebm);
+    let gradients: Vec<&Tensor> = optimizer.held().collect();
     let optimizer = writer.optimizer(optimizer);
     let ours =
         serde_json::to_value(extra).map_err(|e| StateError::Config { file: path.to_owned(), reason: e.to_string() })?;
     let mut our_entry = from_json(&ours);
     if let Object::Dict(pairs) = &mut our_entry {
+        let held = gradients.iter().map(|grad| Object::Tensor(writer.tensor(grad))).collect();
+        pairs.push((GRADIENTS.into(), Object::List(held)));
         pairs.push((CHAINS.into(), writer.chains(contrastive)));
     }
     let root = dict([

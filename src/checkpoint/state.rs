@@ -21,6 +21,8 @@ use crate::optim::AdamW;
 pub(super) const OUR_KEY: &str = "nanoebm";
 /// Persistent chains, under [`OUR_KEY`].
 pub(super) const CHAINS: &str = "chains";
+/// Gradients of an accumulation that the run ended in the middle of, under [`OUR_KEY`].
+pub(super) const GRADIENTS: &str = "gradients";
 /// Tied to `wte`; in every checkpoint, though the EBM does not use it.
 pub(super) const LM_HEAD: &str = "transformer.lm_head.weight";
 /// The tensor that [`LM_HEAD`] shares its storage with.
@@ -226,6 +228,7 @@ impl Checkpoint {
         let state = self.archive.root.get("optimizer").and_then(|o| o.get("state"));
         let Some(Object::Dict(pairs)) = state else { return Err(entry("optimizer.state".to_owned())) };
         let moments = optimizer.moments();
+        self.load_gradients(optimizer)?;
         if pairs.is_empty() {
             return Ok(()); // no step was taken
         }
@@ -246,6 +249,20 @@ impl Checkpoint {
             }
             optimizer.step = self.tensor(&named("step"), field("step")?, &[])?.double_value(&[]) as i64;
         }
+        Ok(())
+    }
+
+    fn load_gradients(&self, optimizer: &mut AdamW) -> Result<(), StateError> {
+        let held = self.archive.root.get(OUR_KEY).and_then(|ours| ours.get(GRADIENTS));
+        let Some(Object::List(held)) = held.filter(|held| !matches!(held, Object::List(l) if l.is_empty())) else {
+            return Ok(());
+        };
+        let grads = held.iter().zip(optimizer.group_sizes()).map(|(grad, size)| match grad {
+            Object::Tensor(tensor) => self.tensor("accumulated gradients", tensor, &[size]),
+            _ => Err(StateError::Entry { file: self.path.clone(), key: format!("{OUR_KEY}.{GRADIENTS}") }),
+        });
+        let grads = grads.collect::<Result<Vec<_>, _>>()?;
+        optimizer.hold(grads);
         Ok(())
     }
 

@@ -69,6 +69,12 @@ fn a_text_that_the_model_cannot_read_is_an_error() {
     desk.refuses(desk.sample(&[&theirs, "data_path=absent.txt"]), 1, &["absent.txt"]);
 }
 
+#[test]
+fn a_model_that_is_too_large_for_the_memory_is_an_error() {
+    let desk = Desk::new();
+    desk.refuses(desk.train(&["model.n_embd=2000000"]), 1, &["memory"]);
+}
+
 /// A learning rate that no training survives.
 const DIVERGING: [&str; 5] =
     ["train.grad_clip=0", "train.decay_lr=false", "train.learning_rate=1e20", "save_interval=1", "train.max_steps=20"];

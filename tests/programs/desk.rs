@@ -47,6 +47,7 @@ impl Desk {
         let desk = Self { dir: tempfile::tempdir().unwrap() };
         let play = fs::read_to_string(shakespeare()).unwrap();
         desk.write("text.txt", &play[..6000]);
+        desk.write("short.txt", &play[..500]);
         desk
     }
 

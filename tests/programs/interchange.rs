@@ -11,27 +11,28 @@ use tch::{Device, Kind, Tensor, no_grad};
 
 use super::desk::{Desk, losses, metrics};
 
+const ADVICE: &str = "run scripts/test, or set NANOEBM_PYTHON to a Python with torch 2.11";
+
 /// A Python with torch: `$NANOEBM_PYTHON`, else the one that `scripts/setup` made.
 fn python() -> PathBuf {
     let project = Path::new(env!("CARGO_MANIFEST_DIR"));
     let python = std::env::var_os("NANOEBM_PYTHON").map(PathBuf::from);
-    let python = python.unwrap_or_else(|| project.join(".venv-torch/bin/python"));
-    let works = Command::new(&python).args(["-c", "import torch"]).output().is_ok_and(|out| out.status.success());
-    let advice = "run scripts/test, or set NANOEBM_PYTHON to a Python with torch 2.11";
-    assert!(works, "{} cannot import torch: {advice}", python.display());
-    python
+    python.unwrap_or_else(|| project.join(".venv-torch/bin/python"))
 }
 
 /// What PyTorch says about a checkpoint of ours.
 fn pytorch(checkpoint: &Path, args: &[&str]) -> Value {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/interchange.py");
-    let output = Command::new(python()).arg(script).arg(checkpoint).args(args).output().unwrap();
+    let python = python();
+    let output = Command::new(&python).arg(script).arg(checkpoint).args(args).output();
+    let output = output.unwrap_or_else(|error| panic!("{} does not start ({error}): {ADVICE}", python.display()));
     let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(!stderr.contains("ModuleNotFoundError"), "{} has no torch: {ADVICE}\n{stderr}", python.display());
     assert!(output.status.success(), "PyTorch does not accept {}: {stderr}", checkpoint.display());
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// The energies of a file's model, by us, as nested lists.
+/// The energies of a file's model, by us.
 fn energies(checkpoint: &Path, idx: &[i64]) -> Tensor {
     let checkpoint = Checkpoint::read(checkpoint).unwrap();
     let ebm = Ebm::new(&checkpoint.model, Device::Cpu);

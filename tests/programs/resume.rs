@@ -35,6 +35,11 @@ fn accumulation_and_evaluations_go_on() {
 }
 
 #[test]
+fn an_accumulation_that_the_end_cuts_in_two_goes_on() {
+    goes_on_exactly(&["train.grad_accum_steps=4"]); // 30 steps are seven and a half
+}
+
+#[test]
 fn an_evaluation_at_the_end_of_the_first_half_leaves_no_trace() {
     // 30 is no multiple of 20: only the run that ended there evaluated there.
     goes_on_exactly(&["train.eval_interval=20"]);
@@ -52,8 +57,8 @@ fn a_learnable_alpha_goes_on() {
 
 #[test]
 fn soft_tokens_and_several_passes_over_the_text_go_on() {
-    // 5400 characters of training text are 20 batches of 264 windows: 30 steps end in the second pass.
-    goes_on_exactly(&["model.use_soft_tokens=true", "data.batch_size=264"]);
+    // 450 characters of training text are 18 batches of 24 windows: 30 steps end in the second pass.
+    goes_on_exactly(&["model.use_soft_tokens=true", "data.batch_size=24", "data.data_path=short.txt"]);
 }
 
 #[test]
@@ -71,6 +76,32 @@ fn a_run_goes_on_from_a_checkpoint_on_the_way() {
     again.train(&["train.max_steps=20", &checkpoint]).succeeds().says("at step 8").says("Training from step 8 to 20");
     assert_eq!(metrics(&again.run()), metrics(&whole.run()), "the steps after the checkpoint are there once");
     assert_eq!(tensors_of(&again), tensors_of(&whole));
+}
+
+#[test]
+fn another_out_dir_is_obeyed() {
+    let (whole, desk) = (Desk::new(), Desk::new());
+    whole.train(&["train.max_steps=12"]).succeeds();
+    desk.train(&[]).succeeds();
+    let before = fs::read(desk.result("final.pt")).unwrap();
+    let checkpoint = desk.arg("load_checkpoint", "final.pt");
+    desk.train(&["train.max_steps=12", &checkpoint, "out_dir=elsewhere"]).succeeds();
+    assert_eq!(fs::read(desk.result("final.pt")).unwrap(), before, "the run that it came from stays as it was");
+    let run = &list(&desk.path("elsewhere"))[0];
+    assert_eq!(metrics(run), metrics(&whole.run())[6..]);
+}
+
+#[test]
+fn runs_of_a_multirun_go_on_side_by_side() {
+    let desk = Desk::new();
+    desk.train(&[]).succeeds();
+    let before = fs::read(desk.result("final.pt")).unwrap();
+    let checkpoint = desk.arg("load_checkpoint", "final.pt");
+    desk.train(&["-m", "train.max_steps=8", &checkpoint, "train.learning_rate=1e-3,1e-4"]).succeeds();
+    let runs = desk.runs();
+    assert_eq!(runs.len(), 3);
+    assert_eq!(fs::read(runs[0].join("final.pt")).unwrap(), before);
+    assert!(runs[1..].iter().all(|run| metrics(run).iter().map(|row| &row["step"]).eq(&[6, 7])));
 }
 
 #[test]

@@ -42,6 +42,9 @@ fn another_text_is_refused() {
     desk.write("other.txt", "something else entirely\n".repeat(100));
     let resume = [&desk.arg("load_checkpoint", "final.pt"), "train.max_steps=12", "data.data_path=other.txt"];
     desk.refuses(desk.train(&resume), 1, &["final.pt", "other.txt", "vocabularies differ"]);
+    let mut theirs = original(&desk, &["train.max_steps=405"]);
+    theirs.push("data.data_path=other.txt".to_owned());
+    desk.refuses(desk.train(&[]).args(theirs), 1, &["theirs.pt", "other.txt", "vocabularies differ"]);
 }
 
 #[test]
@@ -65,6 +68,8 @@ fn what_is_no_checkpoint_is_refused() {
     for name in ["absent.pt", "folder.pt", "empty.pt", "short.pt", "half.pt", "cut.pt", "other.pt", "text.txt"] {
         let resume = format!("load_checkpoint={name}");
         desk.refuses(desk.train(&[&resume, "train.max_steps=12"]), 1, &[name]);
+    }
+    for name in ["absent.pt", "folder.pt", "half.pt"] {
         let checkpoint = format!("checkpoint={name}");
         desk.refuses(desk.sample(&[&checkpoint]), 1, &[name]);
         desk.refuses(desk.eval(&[&checkpoint]), 1, &[name]);
