@@ -9,7 +9,7 @@
 #[path = "common/golden.rs"]
 mod golden;
 
-use golden::{Golden, Ladder, set_alpha};
+use golden::{Golden, Ladder};
 use nanoebm::config::{Config, SampleConfig, TrainConfig};
 use nanoebm::data::{Corpus, Split};
 use nanoebm::ebm::Ebm;
@@ -226,7 +226,7 @@ fn the_default_moves_where_the_original_stands_still() {
     let (idx, targets) = golden.batch();
     let gap = |reduction: &str| {
         let ebm = golden.model(&json!({"refine_reduction": reduction}));
-        set_alpha(&ebm, Config::default().model.alpha_value);
+        ebm.set_alpha(Config::default().model.alpha_value);
         no_grad(|| ebm.forward(&idx, &targets, Some(4), EVAL)).metrics.get("energy_gap")
     };
     assert!(gap("mean") < 1e-3, "{}", gap("mean"));

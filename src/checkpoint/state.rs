@@ -254,9 +254,7 @@ impl Checkpoint {
 
     fn load_gradients(&self, optimizer: &mut AdamW) -> Result<(), StateError> {
         let held = self.archive.root.get(OUR_KEY).and_then(|ours| ours.get(GRADIENTS));
-        let Some(Object::List(held)) = held.filter(|held| !matches!(held, Object::List(l) if l.is_empty())) else {
-            return Ok(());
-        };
+        let Some(Object::List(held)) = held else { return Ok(()) };
         let grads = held.iter().zip(optimizer.group_sizes()).map(|(grad, size)| match grad {
             Object::Tensor(tensor) => self.tensor("accumulated gradients", tensor, &[size]),
             _ => Err(StateError::Entry { file: self.path.clone(), key: format!("{OUR_KEY}.{GRADIENTS}") }),

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use nanoebm::checkpoint::Checkpoint;
-use nanoebm::config::ModelConfig;
 use nanoebm::ebm::Ebm;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
@@ -39,7 +38,7 @@ impl Golden {
         }
         let ebm = Ebm::new(&config, Device::Cpu);
         checkpoint.load_model(&ebm).unwrap();
-        set_alpha(&ebm, config.alpha_value);
+        ebm.set_alpha(config.alpha_value);
         ebm
     }
 
@@ -73,17 +72,6 @@ impl Golden {
     pub fn batch(&self) -> (Tensor, Tensor) {
         (self.tensor("idx"), self.tensor("targets"))
     }
-}
-
-pub fn set_alpha(ebm: &Ebm, value: f64) {
-    let mut alpha = ebm.alpha.shallow_clone();
-    let _ = tch::no_grad(|| alpha.fill_(value));
-}
-
-/// A model config by its defaults is not what a fixture has: this is the original's, for tests without a checkpoint.
-#[allow(dead_code)]
-pub fn upstream() -> ModelConfig {
-    ModelConfig::upstream()
 }
 
 /// Every comparison of a ladder; the largest differences are printed, and all failures are reported together.
