@@ -15,12 +15,16 @@
 //! original's step size that takes more calls than a run has: `chain_movement` says how far the chains come.
 //!
 //! `next_token` takes the energies of the loss, with no further transformer pass; `same_token` reads the targets again.
+//!
+//! What it buys: the gradient of `E⁺ − E⁻` at System 1 is that of the likelihood, which every step descends anyway, and neither
+//! sees a constant added to all energies of a position. `contrastive_l2` does: with it, energies of different contexts compare,
+//! and the energy of a text tells it from a damaged one (measured in docs/contrastive.md).
 
 use tch::{Device, Kind, Tensor, no_grad};
 
 use crate::config::{ContrastiveEnergy, ContrastiveType, ModelConfig};
-use crate::ebm::Ebm;
-use crate::energy::{self, Descent, ExpectedEnergy, Noise};
+use crate::ebm::{Ebm, energy_levels};
+use crate::energy::{self, Descent, ExpectedEnergy, Noise, token_energies};
 use crate::metrics::Metrics;
 use crate::transformer::Pass;
 
@@ -53,8 +57,55 @@ pub struct Negatives {
     pub logits: Tensor,
     /// Energies, with their graph (B, T, V)
     pub energies: Tensor,
-    /// Root mean square of what the chains moved
-    moved: Tensor,
+    /// All chains of the call before and after their steps (n, T, V)
+    path: [Tensor; 2],
+}
+
+/// Both phases of one call.
+#[derive(Debug)]
+pub struct Phases {
+    /// Energies of the text's own tokens (B, T)
+    positive: Tensor,
+    /// Expected energies of the negatives (B, T)
+    negative: Tensor,
+    /// Weight of their squares
+    l2: f64,
+    /// The energies that the positive phase and the chains saw (B, T, V)
+    energies: Tensor,
+    negatives: Negatives,
+}
+
+impl Phases {
+    /// `E⁺ − E⁻`, both means over all positions.
+    pub fn divergence(&self) -> Tensor {
+        self.positive.mean(Kind::Float) - self.negative.mean(Kind::Float)
+    }
+
+    /// The divergence, and the mean squares of both phases (Du & Mordatch, 2019): the divergence alone leaves each position's
+    /// energies free up to a constant, so that energies of different contexts do not compare.
+    pub fn loss(&self) -> Tensor {
+        if self.l2 == 0.0 {
+            return self.divergence();
+        }
+        self.divergence() + self.mean_squares() * self.l2
+    }
+
+    fn mean_squares(&self) -> Tensor {
+        self.positive.square().mean(Kind::Float) + self.negative.square().mean(Kind::Float)
+    }
+
+    /// What shows whether it works: both phases, random and System 1's tokens, entropy (nats) and movement of the chains.
+    pub fn metrics(&self, targets: &Tensor) -> Metrics {
+        let mut metrics = energy_levels(&self.energies, targets);
+        metrics.add("cd_loss", &self.divergence());
+        metrics.add("energy_data", &self.positive.mean(Kind::Float));
+        metrics.add("energy_negatives", &self.negative.mean(Kind::Float));
+        metrics.add("energy_l2", &self.mean_squares());
+        metrics.add("entropy_negatives", &energy::entropy(&self.negatives.logits).mean(Kind::Float));
+        let [before, after] = &self.negatives.path;
+        metrics.add("chain_movement", &(after - before).square().mean(Kind::Float).sqrt());
+        metrics
+    }
 }
 
 impl Contrastive {
@@ -63,21 +114,14 @@ impl Contrastive {
         config.use_contrastive.then(|| Self { config: config.clone(), chains: None, velocity: None })
     }
 
-    /// `E⁺ − E⁻` for `targets` (B, T), given the energies (B, T, V) of the loss; its weight is not applied.
-    pub fn loss(&mut self, ebm: &Ebm, targets: &Tensor, energies: &Tensor, pass: Pass) -> (Tensor, Metrics) {
+    /// Both phases for `targets` (B, T), given the energies (B, T, V) of the loss.
+    pub fn phases(&mut self, ebm: &Ebm, targets: &Tensor, energies: &Tensor, pass: Pass) -> Phases {
         let draw = self.draw(targets.size()[0]);
-        self.loss_with(ebm, targets, energies, pass, &draw)
+        self.phases_with(ebm, targets, energies, pass, &draw)
     }
 
-    /// [`Contrastive::loss`] with given random choices.
-    pub fn loss_with(
-        &mut self,
-        ebm: &Ebm,
-        targets: &Tensor,
-        energies: &Tensor,
-        pass: Pass,
-        draw: &Draw,
-    ) -> (Tensor, Metrics) {
+    /// [`Contrastive::phases`] with given random choices.
+    pub fn phases_with(&mut self, ebm: &Ebm, targets: &Tensor, energies: &Tensor, pass: Pass, draw: &Draw) -> Phases {
         // Difference 3: the original reads the targets in two more passes and takes the energy of the token just read.
         let again = || ebm.energies(&ebm.hidden_states(targets, pass), pass);
         let energies = match self.config.contrastive_energy {
@@ -86,28 +130,15 @@ impl Contrastive {
         };
         let own_pass = self.config.contrastive_energy == ContrastiveEnergy::SameToken && !self.config.share_hidden;
         let positive = if self.config.contrastive_positive_grad {
-            energy_of(&energies, targets)
+            token_energies(&energies, targets)
         } else if own_pass && pass.train {
-            no_grad(|| energy_of(&again(), targets)) // with dropout masks of its own
+            no_grad(|| token_energies(&again(), targets)) // with dropout masks of its own
         } else {
-            energy_of(&energies, targets).detach() // difference 2: only negative energies are trained
+            token_energies(&energies, targets).detach() // difference 2: only negative energies are trained
         };
         let negatives = self.negatives(&energies, draw);
-        let positive = positive.mean(Kind::Float);
-        let negative = energy::expected_energy(&negatives.logits, &negatives.energies).mean(Kind::Float);
-        let loss = &positive - &negative;
-
-        let mut metrics = Metrics::default();
-        metrics.add("cd_loss", &loss);
-        metrics.add("energy_data", &positive);
-        metrics.add("energy_negatives", &negative);
-        no_grad(|| {
-            metrics.add("energy_random", &energies.mean(Kind::Float));
-            metrics.add("energy_system1", &energy::expected_energy(&-&energies, &energies).mean(Kind::Float));
-            metrics.add("entropy_negatives", &energy::entropy(&negatives.logits).mean(Kind::Float));
-        });
-        metrics.add("chain_movement", &negatives.moved);
-        (loss, metrics)
+        let negative = energy::expected_energy(&negatives.logits, &negatives.energies);
+        Phases { positive, negative, l2: self.config.contrastive_l2, energies, negatives }
     }
 
     /// The random choices of a call with `batch` texts.
@@ -139,17 +170,19 @@ impl Contrastive {
         match self.config.contrastive_type {
             ContrastiveType::Cd => {
                 let start = -energies.detach();
-                let (logits, moved, _) = self.langevin(&start, energies, None);
-                Negatives { logits, energies: energies.shallow_clone(), moved }
+                let (logits, _) = self.langevin(&start, energies, None);
+                let path = [start, logits.shallow_clone()];
+                Negatives { logits, energies: energies.shallow_clone(), path }
             }
             ContrastiveType::Pcd => {
                 let mut particles = self.take_chains(self.config.n_persistent, energies);
                 let origin = self.origin(energies);
                 let start = particles.index_select(0, &pick) + &origin; // (B, T, V)
-                let (logits, moved, _) = self.langevin(&start, energies, None);
+                let (logits, _) = self.langevin(&start, energies, None);
                 let _ = particles.index_copy_(0, &pick, &(&logits - origin));
                 self.chains = Some(particles);
-                Negatives { logits, energies: energies.shallow_clone(), moved }
+                let path = [start, logits.shallow_clone()];
+                Negatives { logits, energies: energies.shallow_clone(), path }
             }
             ContrastiveType::FastPcd => {
                 let mut chains = self.take_chains(self.config.n_chains, energies);
@@ -157,15 +190,16 @@ impl Contrastive {
                 let lent = energies.index_select(0, &assign); // (n_chains, T, V)
                 let velocity = self.velocity.take();
                 let origin = self.origin(&lent);
-                let (chains, moved, velocity) = self.langevin(&(chains + &origin), &lent, velocity);
-                let logits = chains.index_select(0, &pick); // (B, T, V)
+                let start = chains + &origin;
+                let (end, velocity) = self.langevin(&start, &lent, velocity);
+                let logits = end.index_select(0, &pick); // (B, T, V)
                 // The original judges a chain by another text than the one it moved in.
-                let judged_by = match self.config.contrastive_energy {
+                let energies = match self.config.contrastive_energy {
                     ContrastiveEnergy::SameToken => energies.shallow_clone(),
                     ContrastiveEnergy::NextToken => lent.index_select(0, &pick),
                 };
-                (self.chains, self.velocity) = (Some(chains - origin), velocity);
-                Negatives { logits, energies: judged_by, moved }
+                (self.chains, self.velocity) = (Some(&end - origin), velocity);
+                Negatives { logits, energies, path: [start, end] }
             }
         }
     }
@@ -208,13 +242,8 @@ impl Contrastive {
         }
     }
 
-    /// k Langevin steps from `start` with the energies held fixed: the chains, how far they moved, their velocity.
-    fn langevin(
-        &self,
-        start: &Tensor,
-        energies: &Tensor,
-        velocity: Option<Tensor>,
-    ) -> (Tensor, Tensor, Option<Tensor>) {
+    /// k Langevin steps from `start` with the energies held fixed: the chains and their velocity.
+    fn langevin(&self, start: &Tensor, energies: &Tensor, velocity: Option<Tensor>) -> (Tensor, Option<Tensor>) {
         let c = &self.config;
         let (eta, s) = (c.langevin_step_size, c.langevin_noise_scale);
         let fast = c.contrastive_type == ContrastiveType::FastPcd;
@@ -234,13 +263,7 @@ impl Contrastive {
         no_grad(|| {
             let energy = ExpectedEnergy::plain(energies);
             let end = energy::descend_from(&energy, start.shallow_clone(), velocity, &descent);
-            let moved = (&end.x - start).square().mean(Kind::Float).sqrt();
-            (end.x, moved, end.velocity)
+            (end.x, end.velocity)
         })
     }
-}
-
-/// The energy of the given tokens: (B, T, V), (B, T) → (B, T).
-fn energy_of(energies: &Tensor, tokens: &Tensor) -> Tensor {
-    energies.gather(2, &tokens.unsqueeze(-1), false).squeeze_dim(-1)
 }

@@ -277,6 +277,13 @@ impl Corpus {
         Err(DataError::TooShort { path: self.path.clone(), split: split.name(), chars, need: need.max(1), block_size })
     }
 
+    /// The `len` ids from `offset` of a split on.
+    pub fn ids(&self, split: Split, offset: usize, len: usize) -> Vec<i64> {
+        let mut ids = Vec::with_capacity(len);
+        self.ids.append_to(&mut ids, self.range(split).0 + offset, len);
+        ids
+    }
+
     /// Windows at the given offsets of a split: `idx` and `targets` (one character on), each (B, T) int64.
     pub fn batch(&self, split: Split, offsets: &[usize], block_size: i64, device: Device) -> (Tensor, Tensor) {
         let (first, _) = self.range(split);

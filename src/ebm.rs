@@ -3,9 +3,10 @@
 //! * System 1 reads the energies off: `logits = −energies` (sign rule: see [`crate::energy`]).
 //! * System 2 starts there and descends the expected energy of its prediction for a few steps.
 
-use tch::{Device, Kind, Reduction, Tensor};
+use tch::{Device, Kind, Reduction, Tensor, no_grad};
 
 use crate::config::{ModelConfig, RefineReduction};
+use crate::contrastive::Phases;
 use crate::energy::{self, Autograd, Descended, Descent, Energy, ExpectedEnergy, Noise};
 use crate::metrics::Metrics;
 use crate::params::Params;
@@ -39,18 +40,61 @@ pub struct Output {
     pub logits: Tensor,
     /// Energies of every next token (B, T, V), from the pass that the loss used
     pub energies: Tensor,
-    /// Scalars to report, still on the device
-    pub metrics: Metrics,
+    /// Energies of System 1's own pass (B, T, V): another one than the loss's with `share_hidden` off
+    energies_s1: Tensor,
+    refined: bool,
+    info_nce: Metrics,
+    contrastive: Option<(Tensor, Phases)>, // beside it, the loss without it
 }
 
 impl Output {
     /// total = nll + weight · contrastive loss
-    pub fn add_contrastive(&mut self, cd_loss: &Tensor, weight: f64, metrics: Metrics) {
-        self.metrics.add("nll_loss", &self.loss);
-        self.metrics.extend(metrics);
-        self.loss = &self.loss + cd_loss * weight;
-        self.metrics.add("total_loss", &self.loss);
+    pub fn add_contrastive(&mut self, phases: Phases, weight: f64) {
+        let total = &self.loss + phases.loss() * weight;
+        self.contrastive = Some((std::mem::replace(&mut self.loss, total), phases));
     }
+
+    /// Scalars to report, still on the device. They are computed here and not in [`Ebm::forward`]: few steps are logged.
+    pub fn metrics(&self, targets: &Tensor) -> Metrics {
+        no_grad(|| {
+            let mut metrics = Metrics::default();
+            let logits_s1 = -&self.energies_s1;
+            let nll_s1 = cross_entropy(&logits_s1, targets);
+            let initial = energy::expected_energy(&logits_s1, &self.energies_s1).mean(Kind::Float);
+            metrics.add("initial_energy", &initial);
+            metrics.add("nll_s1", &nll_s1);
+            metrics.add("ppl_s1", &nll_s1.exp());
+            if self.refined {
+                let nll_s2 = cross_entropy(&self.logits, targets);
+                let last = energy::expected_energy(&self.logits, &self.energies_s1).mean(Kind::Float);
+                metrics.add("final_energy", &last);
+                metrics.add("energy_gap", &(initial - last));
+                metrics.add("nll_s2", &nll_s2);
+                metrics.add("ppl_s2", &nll_s2.exp());
+                metrics.add("perplexity", &nll_s2.exp());
+                metrics.add("delta_nll", &(nll_s1 - nll_s2));
+            } else {
+                metrics.add("perplexity", &nll_s1.exp());
+            }
+            metrics.extend(&self.info_nce);
+            metrics.extend(&energy_levels(&self.energies_s1, targets));
+            if let Some((nll, phases)) = &self.contrastive {
+                metrics.add("nll_loss", nll);
+                metrics.extend(&phases.metrics(targets));
+                metrics.add("total_loss", &self.loss);
+            }
+            metrics
+        })
+    }
+}
+
+/// Mean energy of the text's own tokens, of tokens drawn at random and of System 1's samples: energies (B, T, V), tokens (B, T).
+pub(crate) fn energy_levels(energies: &Tensor, tokens: &Tensor) -> Metrics {
+    let mut metrics = Metrics::default();
+    metrics.add("energy_data", &energy::token_energies(energies, tokens).mean(Kind::Float));
+    metrics.add("energy_random", &energies.mean(Kind::Float));
+    metrics.add("energy_system1", &energy::expected_energy(&-energies, energies).mean(Kind::Float));
+    metrics
 }
 
 impl Ebm {
@@ -75,7 +119,7 @@ impl Ebm {
 
     /// Sets the step size of refinement.
     pub fn set_alpha(&self, value: f64) {
-        let _ = tch::no_grad(|| self.alpha.shallow_clone().fill_(value));
+        let _ = no_grad(|| self.alpha.shallow_clone().fill_(value));
     }
 
     /// Where the model lives.
@@ -153,48 +197,36 @@ impl Ebm {
         self.energies(&self.transformer.forward_embeddings(soft, pass), pass)
     }
 
-    /// Loss and metrics on `idx`, `targets` (B, T); `refine_steps` = None trains System 1 alone.
+    /// The loss on `idx`, `targets` (B, T); `refine_steps` = None trains System 1 alone.
     pub fn forward(&self, idx: &Tensor, targets: &Tensor, refine_steps: Option<i64>, pass: Pass) -> Output {
-        let mut metrics = Metrics::default();
-        let energies = self.energies(&self.hidden_states(idx, pass), pass); // (B, T, V)
-        let logits_s1 = -&energies;
-        let nll_s1 = cross_entropy(&logits_s1, targets);
-        let initial = energy::expected_energy(&logits_s1, &energies).mean(Kind::Float);
-        metrics.add("initial_energy", &initial);
-        metrics.add("nll_s1", &nll_s1);
-        metrics.add("ppl_s1", &nll_s1.exp());
-        let Some(steps) = refine_steps else {
-            metrics.add("perplexity", &nll_s1.exp());
-            let loss = self.with_info_nce(nll_s1, &energies, targets, &mut metrics);
-            return Output { loss, logits: logits_s1, energies, metrics };
-        };
-
+        let energies_s1 = self.energies(&self.hidden_states(idx, pass), pass); // (B, T, V)
         // Difference 4: the original refines on a second pass, with other dropout masks.
-        let refined = if pass.train && !self.config.share_hidden {
+        let energies = if pass.train && !self.config.share_hidden && refine_steps.is_some() {
             self.energies(&self.hidden_states(idx, pass), pass)
         } else {
-            energies.shallow_clone()
+            energies_s1.shallow_clone()
         };
-        let logits_s2 = self.system2(&refined, steps, pass); // (B, T, V)
-        let nll_s2 = cross_entropy(&logits_s2, targets);
-        let last = energy::expected_energy(&logits_s2, &energies).mean(Kind::Float);
-        metrics.add("final_energy", &last);
-        metrics.add("energy_gap", &(initial - last));
-        metrics.add("nll_s2", &nll_s2);
-        metrics.add("ppl_s2", &nll_s2.exp());
-        metrics.add("perplexity", &nll_s2.exp());
-        metrics.add("delta_nll", &(&nll_s1 - &nll_s2));
+        let logits = match refine_steps {
+            Some(steps) => self.system2(&energies, steps, pass), // (B, T, V)
+            None => -&energies,
+        };
+        let nll = cross_entropy(&logits, targets);
         let w = self.config.aux_ce_weight;
-        let nll = if w > 0.0 { nll_s2 * (1.0 - w) + nll_s1 * w } else { nll_s2 };
-        let loss = self.with_info_nce(nll, &energies, targets, &mut metrics);
-        Output { loss, logits: logits_s2, energies: refined, metrics }
+        let nll = if refine_steps.is_some() && w > 0.0 {
+            nll * (1.0 - w) + cross_entropy(&-&energies_s1, targets) * w
+        } else {
+            nll
+        };
+        let (loss, info_nce) = self.with_info_nce(nll, &energies_s1, targets);
+        Output { loss, logits, energies, energies_s1, refined: refine_steps.is_some(), info_nce, contrastive: None }
     }
 
     /// Adds the in-batch InfoNCE term where its weight is not 0: each text's own continuation against its neighbours'.
-    fn with_info_nce(&self, loss: Tensor, energies: &Tensor, targets: &Tensor, metrics: &mut Metrics) -> Tensor {
+    fn with_info_nce(&self, loss: Tensor, energies: &Tensor, targets: &Tensor) -> (Tensor, Metrics) {
         let (weight, tau) = (self.config.info_nce_weight, self.config.info_nce_temperature);
+        let mut metrics = Metrics::default();
         if weight == 0.0 {
-            return loss;
+            return (loss, metrics);
         }
         let (b, t) = (targets.size()[0], targets.size()[1]);
         let index = targets.transpose(0, 1).unsqueeze(0).expand([b, t, b], false); // [i, t, j] = y_j[t]
@@ -204,7 +236,7 @@ impl Ebm {
         let info_nce = scores.cross_entropy_loss::<&Tensor>(&own, None, Reduction::Mean, IGNORE_INDEX, 0.0);
         metrics.add("info_nce_loss", &info_nce);
         metrics.add("info_nce_acc", &scores.argmax(1, false).eq_tensor(&own).to_kind(Kind::Float).mean(Kind::Float));
-        loss + info_nce * weight
+        (loss + info_nce * weight, metrics)
     }
 }
 

@@ -24,6 +24,11 @@ pub fn expected_energy(logits: &Tensor, energies: &Tensor) -> Tensor {
     expectation(&logits.softmax(-1, None), energies).squeeze_dim(-1)
 }
 
+/// The energies of the given tokens: (B, T, V), (B, T) → (B, T).
+pub fn token_energies(energies: &Tensor, tokens: &Tensor) -> Tensor {
+    energies.gather(2, &tokens.unsqueeze(-1), false).squeeze_dim(-1)
+}
+
 /// Entropy H(p) in nats of each position's softmax(`logits`): (B, T, V) → (B, T).
 pub fn entropy(logits: &Tensor) -> Tensor {
     let log_p = logits.log_softmax(-1, None);

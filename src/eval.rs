@@ -5,6 +5,7 @@ use tch::{Kind, no_grad};
 
 use crate::data::{Corpus, DataError, Split};
 use crate::ebm::Ebm;
+use crate::separation::Separation;
 use crate::transformer::Pass;
 
 /// Means over all positions of all windows; NLL in nats per character.
@@ -28,6 +29,9 @@ pub struct Report {
     pub windows: usize,
     /// Steps of refinement
     pub refine_steps: i64,
+    /// How well energies tell text from corrupted text, where that was asked for
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub separation: Option<Separation>,
 }
 
 impl Report {
@@ -56,7 +60,8 @@ pub fn evaluate(
     let mut sums = [0.0; 4];
     for batch in offsets.chunks(batch_size as usize) {
         let (idx, targets) = corpus.batch(split, batch, ebm.config.block_size, ebm.device());
-        let metrics = no_grad(|| ebm.forward(&idx, &targets, Some(refine_steps), Pass::eval(compute))).metrics;
+        let metrics =
+            no_grad(|| ebm.forward(&idx, &targets, Some(refine_steps), Pass::eval(compute))).metrics(&targets);
         for (sum, name) in sums.iter_mut().zip(names) {
             *sum += metrics.get(name) * batch.len() as f64;
         }
@@ -73,5 +78,6 @@ pub fn evaluate(
         energy_gap: energy_initial - energy_final,
         windows: offsets.len(),
         refine_steps,
+        separation: None,
     }
 }

@@ -21,6 +21,7 @@ pub mod optim;
 pub mod params;
 pub mod program;
 pub mod sample;
+pub mod separation;
 pub mod tracking;
 pub mod train;
 pub mod transformer;

@@ -17,7 +17,7 @@ impl Metrics {
     }
 
     /// Adds all of `other`.
-    pub fn extend(&mut self, other: Metrics) {
+    pub fn extend(&mut self, other: &Metrics) {
         other.tensors.iter().for_each(|(name, value)| self.add(name, value));
     }
 

@@ -16,7 +16,7 @@ use crate::device;
 use crate::ebm::Ebm;
 use crate::error::Error;
 use crate::fs::{create_run_dir, write_atomically};
-use crate::metrics::row;
+use crate::metrics::{Metrics, row};
 use crate::optim::{AdamW, learning_rate};
 use crate::tracking::{Console, Jsonl, Tracker, Trackers};
 use crate::transformer::Pass;
@@ -170,8 +170,8 @@ impl Run {
             let refine_steps = (step >= model.warmup_steps_no_refine).then_some(model.refine_steps);
             let mut output = self.ebm.forward(&idx, &targets, refine_steps, pass);
             if let Some(contrastive) = &mut self.contrastive {
-                let (cd_loss, metrics) = contrastive.loss(&self.ebm, &targets, &output.energies, pass);
-                output.add_contrastive(&cd_loss, model.contrastive_weight, metrics);
+                let phases = contrastive.phases(&self.ebm, &targets, &output.energies, pass);
+                output.add_contrastive(phases, model.contrastive_weight);
             }
             let forward = started.elapsed();
 
@@ -186,20 +186,22 @@ impl Run {
             self.optimizer.backward(&(&output.loss / train.grad_accum_steps as f64));
             let done = step + 1;
             let boundary = done % train.grad_accum_steps == 0;
+            let mut metrics = Metrics::default();
             if boundary {
-                output.metrics.add("grad_norm", &self.optimizer.clip_grad_norm(train.grad_clip));
+                metrics.add("grad_norm", &self.optimizer.clip_grad_norm(train.grad_clip));
                 self.optimizer.step(lr);
             }
             let backward = started.elapsed();
 
             // log
             if log {
-                output.metrics.add("alpha", &self.ebm.alpha);
+                metrics.extend(&output.metrics(&targets));
+                metrics.add("alpha", &self.ebm.alpha);
                 let times =
                     [("lr", lr), ("time/forward", forward.as_secs_f64()), ("time/backward", backward.as_secs_f64())];
                 let loss = output.loss.double_value(&[]); // read from the device
                 let head = times.into_iter().chain([("loss", loss)]).map(|(k, v)| (k.to_owned(), v));
-                self.tracker.log(&row(step, head.chain(output.metrics.read())))?; // read from the device
+                self.tracker.log(&row(step, head.chain(metrics.read())))?; // read from the device
             }
             self.tracker.progress(done);
 
@@ -247,7 +249,7 @@ impl Run {
         for offsets in offsets.chunks(data.batch_size as usize) {
             let (idx, targets) = self.corpus.batch(split, offsets, data.block_size, self.ebm.device());
             let steps = Some(self.config.model.refine_steps);
-            let metrics = no_grad(|| self.ebm.forward(&idx, &targets, steps, pass)).metrics;
+            let metrics = no_grad(|| self.ebm.forward(&idx, &targets, steps, pass)).metrics(&targets);
             sums.push(["nll_s1", "nll_s2"].map(|name| metrics.get(name)));
         }
         let n = sums.len() as f64;

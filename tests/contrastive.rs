@@ -47,13 +47,14 @@ fn loss_negatives_buffers_and_every_gradient() {
             let draw = draw(&golden, case, kind);
             let mut optimizer = AdamW::new(ebm.params(), &TrainConfig::default(), &ebm.config);
             let mut output = ebm.forward(&idx, &targets, Some(fields["steps"].as_i64().unwrap()), TRAIN);
-            let (cd_loss, metrics) = contrastive.loss_with(&ebm, &targets, &output.energies, TRAIN, &draw);
-            output.add_contrastive(&cd_loss, ebm.config.contrastive_weight, metrics);
+            let phases = contrastive.phases_with(&ebm, &targets, &output.energies, TRAIN, &draw);
+            output.add_contrastive(phases, ebm.config.contrastive_weight);
+            let metrics = output.metrics(&targets);
 
             let label = |what: &str| format!("{name} {case} {what}");
             let theirs = |key: &str| fields["metrics"][key].as_f64().unwrap();
             for key in ["cd_loss", "nll_loss", "total_loss", "energy_gap"] {
-                ladder.number(&label(key), output.metrics.get(key), theirs(key), 1e-5);
+                ladder.number(&label(key), metrics.get(key), theirs(key), 1e-5);
             }
             if let Some(b) = buffer {
                 let after = golden.tensor(&format!("{case}.{b}_after"));
@@ -92,4 +93,31 @@ fn negatives_after_k_steps() {
         }
         ladder.finish();
     }
+}
+
+#[test]
+fn the_squares_of_both_phases_are_part_of_the_loss() {
+    let golden = Golden::open("a");
+    let (idx, targets) = golden.batch();
+    let over = serde_json::json!({
+        "use_contrastive": true, "contrastive_energy": "next_token", "contrastive_positive_grad": true,
+        "contrastive_l2": 0.5, "langevin_step_size": 1e-9, "langevin_noise_scale": 0.0, // negatives stay at System 1
+    });
+    let ebm = golden.model(&over);
+    let mut output = ebm.forward(&idx, &targets, None, TRAIN);
+    let phases = Contrastive::new(&ebm.config).unwrap().phases(&ebm, &targets, &output.energies, TRAIN);
+    output.add_contrastive(phases, 2.0);
+    let e = output.energies.detach();
+    let positive = e.gather(2, &targets.unsqueeze(-1), false);
+    let negative = ((-&e).softmax(-1, None) * &e).sum_dim_intlist([-1i64].as_slice(), false, None::<Kind>);
+    let number = |t: Tensor| t.mean(Kind::Float).double_value(&[]);
+    let divergence = number(positive.shallow_clone()) - number(negative.shallow_clone());
+    let squares = number(positive.square()) + number(negative.square());
+    let metrics = output.metrics(&targets);
+    let mut ladder = Ladder::default();
+    ladder.number("cd_loss", metrics.get("cd_loss"), divergence, 1e-5);
+    ladder.number("energy_l2", metrics.get("energy_l2"), squares, 1e-5);
+    let total = metrics.get("nll_loss") + 2.0 * (divergence + 0.5 * squares);
+    ladder.number("total_loss", metrics.get("total_loss"), total, 1e-5);
+    ladder.finish();
 }

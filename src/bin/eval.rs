@@ -10,6 +10,7 @@ use nanoebm::config::{self, Action, EvalConfig, Program};
 use nanoebm::data::{Corpus, Split};
 use nanoebm::eval::{Report, evaluate, window_offsets};
 use nanoebm::load::{Loaded, load};
+use nanoebm::separation::{Auroc, SCORINGS, Separation, separation};
 use nanoebm::{device, program, train};
 
 const PROGRAM: Program = Program {
@@ -60,7 +61,13 @@ fn measure(config: &EvalConfig, json: bool) -> anyhow::Result<Report> {
     bar.set_style(ProgressStyle::with_template("{wide_bar} {pos}/{len} windows, {eta} left").context("progress bar")?);
     let work = (refine_steps, config.batch_size);
     let compute = train::kind(config.dtype);
-    let report = evaluate(&loaded.ebm, &corpus, (split, &offsets), work, compute, |n| bar.inc(n));
+    let mut report = evaluate(&loaded.ebm, &corpus, (split, &offsets), work, compute, |n| bar.inc(n));
+    if config.separation {
+        bar.set_length(SCORINGS * offsets.len() as u64);
+        bar.reset();
+        let (ebm, batch_size) = (&loaded.ebm, config.batch_size);
+        report.separation = Some(separation(ebm, &corpus, (split, &offsets), batch_size, compute, |n| bar.inc(n)));
+    }
     bar.finish_and_clear();
     Ok(report)
 }
@@ -75,8 +82,18 @@ fn table(r: &Report) -> String {
     let line = |name: &str, nll: f64, ppl: f64, energy: f64| {
         format!("{name:<10} {nll:>10.4} {ppl:>12.4} {:>10.4} {energy:>10.4}\n", Report::bits(nll))
     };
+    let separated = r.separation.as_ref().map(separation_table).unwrap_or_default();
     format!("{:<10} {:>10} {:>12} {:>10} {:>10}\n", "", "NLL (nats)", "perplexity", "bits/char", "E[energy]")
         + &line("System 1", r.nll_s1, r.ppl_s1, r.energy_initial)
         + &line("System 2", r.nll_s2, r.ppl_s2, r.energy_final)
         + &format!("{} steps of refinement, energy gap {:.4}, {} windows\n", r.refine_steps, r.energy_gap, r.windows)
+        + &separated
+}
+
+fn separation_table(s: &Separation) -> String {
+    let line = |name: &str, a: Auroc| format!("{name:<24} {:>10.4} {:>12.4}\n", a.energy, a.nll);
+    format!("\n{:<24} {:>10} {:>12}\n", "AUROC of text against", "by energy", "by NLL")
+        + &line("one character changed", s.one_character)
+        + &line("words shuffled", s.shuffled_words)
+        + &line("uniform noise", s.uniform_noise)
 }

@@ -87,6 +87,9 @@ pub struct ModelConfig {
     pub contrastive_positive_grad: bool,
     /// Which token's energy contrastive divergence lowers.
     pub contrastive_energy: ContrastiveEnergy,
+    /// Weight of the squared energies of both phases inside the contrastive loss; files of before it have none.
+    #[serde(default)]
+    pub contrastive_l2: f64,
     /// Momentum μ of Fast PCD's chains.
     pub langevin_momentum: f64,
 }
@@ -131,6 +134,7 @@ pub(super) const FIELDS: &[Field] = &[
     field("info_nce_temperature", Kind::Float(Interval::POSITIVE)),
     field("contrastive_positive_grad", Kind::Bool),
     field("contrastive_energy", Kind::Choice(ContrastiveEnergy::NAMES)),
+    field("contrastive_l2", Kind::Float(Interval::NOT_NEGATIVE)),
     field("langevin_momentum", Kind::Float(Interval::BELOW_ONE)),
 ];
 

@@ -67,6 +67,8 @@ pub struct EvalConfig {
     pub refine_steps: Option<i64>,
     /// Windows to evaluate; null is all.
     pub max_windows: Option<i64>,
+    /// Whether to tell text from corrupted text as well.
+    pub separation: bool,
     /// Windows per batch.
     pub batch_size: i64,
     /// `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.

@@ -147,6 +147,7 @@ const EVAL_TOP: &[Field] = &[
     field("split", Kind::Choice(Split::NAMES)),
     optional("refine_steps", Kind::COUNT_OR_ZERO),
     optional("max_windows", Kind::COUNT),
+    field("separation", Kind::Bool),
     field("batch_size", Kind::COUNT),
     field("device", Kind::Device),
     field("dtype", Kind::Choice(Dtype::NAMES)),

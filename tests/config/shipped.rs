@@ -34,8 +34,14 @@ fn defaults_are_the_originals() {
 fn upstream_differs_only_in_the_switches() {
     let (ours, original) = (leaves_of(&ModelConfig::default()), leaves_of(&ModelConfig::upstream()));
     let differ: Vec<&str> = ours.iter().zip(&original).filter(|(a, b)| a != b).map(|(a, _)| a.0.as_str()).collect();
-    let switches =
-        ["refine_reduction", "share_hidden", "contrastive_positive_grad", "contrastive_energy", "langevin_momentum"];
+    let switches = [
+        "refine_reduction",
+        "share_hidden",
+        "contrastive_positive_grad",
+        "contrastive_energy",
+        "contrastive_l2",
+        "langevin_momentum",
+    ];
     assert_eq!(differ, switches);
     assert_eq!(ModelConfig::upstream().refine_reduction, RefineReduction::Mean);
     assert_eq!(train(&["model=upstream"]).model, ModelConfig::upstream());

@@ -85,3 +85,23 @@ fn people_get_a_table() {
     let done = desk.eval(&["max_windows=3"]).succeeds().says("System 1").says("System 2").says("bits/char");
     assert!(done.stdout.contains("3 windows") && done.stdout.contains("step 6"), "{}", done.stdout);
 }
+
+#[test]
+fn energies_tell_text_from_noise() {
+    let desk = Desk::new();
+    let [checkpoint, text] = original();
+    let ours = report(&desk, &[&checkpoint, &text, "max_windows=40", "separation=true", "batch_size=8"]);
+    let auroc = |corruption: &str, by: &str| ours["separation"][corruption][by].as_f64().unwrap();
+    assert!(auroc("uniform_noise", "nll") > 0.99, "{ours}");
+    for corruption in ["one_character", "shuffled_words"] {
+        assert!((0.5..1.0).contains(&auroc(corruption, "nll")), "{ours}");
+    }
+    let same = report(&desk, &[&checkpoint, &text, "max_windows=40", "separation=true", "batch_size=8"]);
+    assert_eq!(ours, same, "two models are compared on the same corruptions");
+    let next = ["max_windows=40", "separation=true", "batch_size=8", "model.contrastive_energy=next_token"];
+    let next = report(&desk, &[&[checkpoint.as_str(), &text], &next[..]].concat());
+    assert_eq!(next["separation"]["one_character"]["nll"], ours["separation"]["one_character"]["nll"]);
+    assert_ne!(next["separation"]["one_character"]["energy"], ours["separation"]["one_character"]["energy"]);
+    let table = desk.eval(&[&checkpoint, &text, "max_windows=8", "separation=true"]).succeeds().stdout;
+    assert!(table.contains("AUROC") && table.contains("one character changed"), "{table}");
+}
