@@ -95,6 +95,14 @@ impl<'a> Generation<'a> {
     }
 }
 
+/// A text of `len` characters by System 2 as trained, for a look at a model: from a newline, drawn without restrictions.
+pub fn sample_text(ebm: &Ebm, vocab: &Vocab, len: usize, compute: Kind) -> String {
+    let (prompt, _) = encode_prompt(vocab, "");
+    let chooser = Chooser { temperature: 1.0, top_k: None, top_p: None, sample: true };
+    let mut text = Generation::new(ebm, &prompt, 1, Some(ebm.config.refine_steps), chooser, compute);
+    (0..len).filter_map(|_| vocab.char(*text.next_tokens().first()?)).collect()
+}
+
 /// The ids of a prompt and the characters that the model does not know. An empty prompt starts from a newline.
 pub fn encode_prompt(vocab: &Vocab, prompt: &str) -> (Vec<i64>, String) {
     let (mut ids, dropped) = vocab.encode(prompt);

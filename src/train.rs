@@ -14,12 +14,17 @@ use crate::contrastive::Contrastive;
 use crate::data::{Corpus, Split};
 use crate::device;
 use crate::ebm::Ebm;
+use crate::energy;
 use crate::error::Error;
 use crate::fs::{create_run_dir, write_atomically};
 use crate::metrics::{Metrics, row};
 use crate::optim::{AdamW, learning_rate};
-use crate::tracking::{Console, Jsonl, Tracker, Trackers};
+use crate::sample;
+use crate::tracking::{End, Trackers};
 use crate::transformer::Pass;
+
+/// Characters of the texts that evaluations show.
+const SAMPLE_LENGTH: usize = 300;
 
 /// How a run ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -55,7 +60,11 @@ pub fn train(
 ) -> Result<Outcome, Error> {
     let mut run = Run::set_up(config, overrides, one_of_several)?;
     let outcome = run.train(stop);
-    run.tracker.finish();
+    run.tracker.finish(&match &outcome {
+        Ok(Outcome::Finished(_)) => End::Finished,
+        Ok(Outcome::Interrupted(_)) => End::Interrupted,
+        Err(error) => End::Failed(error.to_string()),
+    });
     outcome
 }
 
@@ -86,9 +95,7 @@ impl Run {
         let own = resumed.as_ref().filter(|_| !one_of_several);
         let existing = own.and_then(|c| run_dir_of(&c.path, &config.out_dir));
         let run_dir = open_run_dir(existing, &config, overrides)?;
-        let tokens = config.data.batch_size * config.data.block_size;
-        let console = Console::new(start, config.train.max_steps, tokens, contrastive.is_some());
-        let tracker = Trackers(vec![Box::new(console), Box::new(Jsonl::open(&run_dir, start)?)]);
+        let tracker = Trackers::open(&config, &run_dir, start)?;
         let ours = resumed.as_ref().and_then(|c| c.ours.as_ref());
         let mut run = Self {
             corpus: Arc::new(corpus),
@@ -233,11 +240,30 @@ impl Run {
         }
         let val = values[3].1;
         self.tracker.evaluation(&row(done, values))?;
+        if self.tracker.wants_media() {
+            self.show(done)?;
+        }
         if val.is_finite() && self.best_val_nll.is_none_or(|best| val < best) {
             self.best_val_nll = Some(val);
             self.write("best.pt", done)?;
         }
         Ok(())
+    }
+
+    /// What the model says of a batch of validation text, as histograms, and a text that it writes.
+    fn show(&mut self, done: i64) -> Result<(), Error> {
+        let (data, pass) = (&self.config.data, Pass::eval(kind(self.config.train.dtype)));
+        let windows = self.corpus.windows(Split::Val, data.block_size, 1)?;
+        let offsets = spread(windows, data.batch_size as usize);
+        let (idx, targets) = self.corpus.batch(Split::Val, &offsets, data.block_size, self.ebm.device());
+        let output = no_grad(|| self.ebm.forward(&idx, &targets, Some(self.config.model.refine_steps), pass));
+        let p_data = energy::token_energies(&output.logits.softmax(-1, None), &targets);
+        for (name, values) in [("val/energies", output.energies), ("val/p_data", p_data)] {
+            let values = Vec::<f32>::try_from(values.reshape([-1])).unwrap_or_default(); // read from the device
+            self.tracker.histogram(done, name, &values)?;
+        }
+        let text = sample::sample_text(&self.ebm, &self.corpus.vocab, SAMPLE_LENGTH, pass.compute);
+        self.tracker.text(done, "sample", &text)
     }
 
     /// Mean NLL of System 1 and System 2 over `eval_iters` batches spread evenly over a split.

@@ -49,6 +49,9 @@ pub struct Config {
     pub wandb_project: Option<String>,
     /// Name of the run there; null leaves it to the server.
     pub wandb_name: Option<String>,
+    /// Whether TensorBoard's event files are written.
+    #[serde(default)]
+    pub tensorboard: bool,
     /// Steps between checkpoints; 0 or less saves none on the way.
     pub save_interval: i64,
     /// Checkpoint to go on from.

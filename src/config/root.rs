@@ -115,6 +115,7 @@ const TRAIN_TOP: &[Field] = &[
     field("out_dir", Kind::Path),
     optional("wandb_project", Kind::Text),
     optional("wandb_name", Kind::Text),
+    field("tensorboard", Kind::Bool),
     field("save_interval", Kind::ANY_INT),
     optional("load_checkpoint", Kind::Path),
 ];

@@ -4,8 +4,6 @@ use std::io::{IsTerminal, Write};
 
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
-use super::Tracker;
-use crate::error::Error;
 use crate::metrics::Row;
 
 /// Label, key in the row, and width of a column; the first ones survive in a narrow terminal.
@@ -74,9 +72,11 @@ impl Console {
         Self { bar, columns, header_printed: false }
     }
 
-    fn line(&self, text: &str) {
+    /// Prints lines, and returns them.
+    fn print<const N: usize>(&self, lines: [String; N]) -> Vec<String> {
         // A reader that went away (`| head`) does not stop the training.
-        self.bar.suspend(|| drop(writeln!(std::io::stdout(), "{text}")));
+        self.bar.suspend(|| lines.iter().for_each(|line| drop(writeln!(std::io::stdout(), "{line}"))));
+        lines.into()
     }
 
     fn cells(&self, cell: impl Fn(&Column) -> String) -> String {
@@ -103,39 +103,43 @@ fn progress_bar(start: i64, max_steps: i64, tokens_per_step: i64) -> ProgressBar
     bar
 }
 
-impl Tracker for Console {
-    fn log(&mut self, row: &Row) -> Result<(), Error> {
-        if !self.header_printed {
-            self.line(&self.cells(|c| c.label.to_owned()));
-            self.line(&self.cells(|c| "-".repeat(c.width)));
-            self.header_printed = true;
+/// Each returns the lines that it printed.
+impl Console {
+    /// A line of the table, the first one under its head.
+    pub fn log(&mut self, row: &Row) -> Vec<String> {
+        let line = self.cells(|c| row.get(c.key).and_then(|v| v.as_f64()).map(c.format).unwrap_or_default());
+        if std::mem::replace(&mut self.header_printed, true) {
+            self.print([line])
+        } else {
+            self.print([self.cells(|c| c.label.to_owned()), self.cells(|c| "-".repeat(c.width)), line])
         }
-        self.line(&self.cells(|c| row.get(c.key).and_then(|v| v.as_f64()).map(c.format).unwrap_or_default()));
-        Ok(())
     }
 
-    fn evaluation(&mut self, row: &Row) -> Result<(), Error> {
+    /// One sentence.
+    pub fn evaluation(&mut self, row: &Row) -> Vec<String> {
         let value = |key: &str| row.get(key).and_then(|v| v.as_f64()).unwrap_or(f64::NAN);
-        self.line(&format!(
+        self.print([format!(
             "  eval at step {}: NLL train {:.4} (System 1 {:.4}), val {:.4} (System 1 {:.4})",
             row["step"],
             value("train/nll_s2"),
             value("train/nll_s1"),
             value("val/nll_s2"),
             value("val/nll_s1"),
-        ));
-        Ok(())
+        )])
     }
 
-    fn progress(&mut self, step: i64) {
+    /// A sentence for people.
+    pub fn note(&mut self, text: &str) -> Vec<String> {
+        self.print([format!("✓ {text}")])
+    }
+
+    /// `step` steps are done.
+    pub fn progress(&mut self, step: i64) {
         self.bar.set_position(step.unsigned_abs());
     }
 
-    fn note(&mut self, text: &str) {
-        self.line(&format!("✓ {text}"));
-    }
-
-    fn finish(&mut self) {
+    /// Takes the bar away.
+    pub fn finish(&mut self) {
         self.bar.finish_and_clear();
     }
 }

@@ -1,7 +1,6 @@
 //! PyTorch reads our files, trains on, and we read what it saves (`tests/python/interchange.py`).
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 use nanoebm::checkpoint::Checkpoint;
 use nanoebm::ebm::Ebm;
@@ -10,26 +9,11 @@ use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor, no_grad};
 
 use super::desk::{Desk, losses, metrics};
-
-const ADVICE: &str = "run scripts/test, or set NANOEBM_PYTHON to a Python with torch 2.11";
-
-/// A Python with torch: `$NANOEBM_PYTHON`, else the one that `scripts/setup` made.
-fn python() -> PathBuf {
-    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let python = std::env::var_os("NANOEBM_PYTHON").map(PathBuf::from);
-    python.unwrap_or_else(|| project.join(".venv-torch/bin/python"))
-}
+use super::python::TORCH;
 
 /// What PyTorch says about a checkpoint of ours.
 fn pytorch(checkpoint: &Path, args: &[&str]) -> Value {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/interchange.py");
-    let python = python();
-    let output = Command::new(&python).arg(script).arg(checkpoint).args(args).output();
-    let output = output.unwrap_or_else(|error| panic!("{} does not start ({error}): {ADVICE}", python.display()));
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(!stderr.contains("ModuleNotFoundError"), "{} has no torch: {ADVICE}\n{stderr}", python.display());
-    assert!(output.status.success(), "PyTorch does not accept {}: {stderr}", checkpoint.display());
-    serde_json::from_slice(&output.stdout).unwrap()
+    TORCH.judge("interchange.py", checkpoint, args)
 }
 
 /// The energies of a file's model, by us.

@@ -5,6 +5,8 @@
 
 mod command;
 mod desk;
+#[path = "../common/python.rs"]
+mod python;
 
 mod bad_files;
 mod bad_settings;

@@ -4,6 +4,7 @@ use std::fs;
 
 use super::command::{bash, path_of};
 use super::desk::{Desk, TINY, list, losses, metrics, names};
+use super::python::TRACKERS;
 
 const COLUMNS: [&str; 10] = ["step", "loss", "ppl", "lr", "alpha", "Egap", "E0", "EK", "t/fwd", "t/bwd"];
 
@@ -110,4 +111,31 @@ fn training_outlives_the_reader_of_its_output() {
     let notice = ["model.contrastive_type=pcd"]; // it prints something before the training begins, too
     run.args(TINY).args(notice).in_dir(desk.dir()).succeeds();
     desk.result("final.pt");
+}
+
+#[test]
+fn tensorboard_gets_curves_histograms_and_texts() {
+    let desk = Desk::new();
+    desk.train(&["tensorboard=true", "train.max_steps=4", "train.log_interval=1", "train.eval_interval=2"]).succeeds();
+    let seen = TRACKERS.judge("tensorboard_events.py", &desk.run(), &[]);
+    let steps = |kind: &str, name: &str| {
+        seen[kind][name].as_array().unwrap().iter().map(|point| point[0].as_i64().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(steps("scalars", "loss"), [0, 1, 2, 3]);
+    for row in metrics(&desk.run()).iter().filter(|row| row.contains_key("loss")) {
+        for (name, value) in row.iter().filter(|(name, value)| *name != "step" && value.is_number()) {
+            let curve = seen["scalars"][name].as_array().unwrap();
+            let point = curve.iter().find(|point| point[0] == row["step"]).unwrap();
+            assert_eq!(point[1].as_f64().unwrap() as f32, value.as_f64().unwrap() as f32, "{name}");
+        }
+    }
+    for (kind, name) in
+        [("scalars", "val/nll_s2"), ("histograms", "val/energies"), ("histograms", "val/p_data"), ("texts", "sample")]
+    {
+        assert_eq!(steps(kind, name), [2, 4], "{name}");
+    }
+    // what it looks at does not change what it trains
+    let without = Desk::new();
+    without.train(&["train.max_steps=4", "train.log_interval=1", "train.eval_interval=2"]).succeeds();
+    assert_eq!(losses(&desk.run()), losses(&without.run()));
 }
