@@ -5,6 +5,7 @@
 
 use tch::{Device, Kind, Reduction, Tensor, no_grad};
 
+use crate::cache::Cache;
 use crate::config::{ModelConfig, RefineReduction};
 use crate::contrastive::Phases;
 use crate::energy::{self, Autograd, Descended, Descent, Energy, ExpectedEnergy, Noise};
@@ -130,6 +131,25 @@ impl Ebm {
     /// (B, T) → hidden states (B, T, C).
     pub fn hidden_states(&self, idx: &Tensor, pass: Pass) -> Tensor {
         self.transformer.forward(idx, pass)
+    }
+
+    /// Room for what is to be read of a text, up to `block_size` positions.
+    pub fn cache(&self) -> Cache {
+        Cache::new(self.config.n_layer, self.config.block_size)
+    }
+
+    /// [`Ebm::hidden_states`] of tokens that follow those in the cache, which takes them in: one at a time, or the first ones.
+    pub fn hidden_states_cached(&self, idx: &Tensor, cache: &mut Cache, pass: Pass) -> Tensor {
+        self.transformer.forward_cached(idx, cache, pass)
+    }
+
+    /// Keeps the weights of the matrix products in another kind, such as bfloat16: for predicting only, half the memory to read.
+    pub fn keep_weights_in(&self, kind: Kind) {
+        for linear in self.transformer.linears().chain([&self.energy_head]) {
+            for tensor in [Some(&linear.weight), linear.bias.as_ref()].into_iter().flatten() {
+                tensor.shallow_clone().set_data(&tensor.to_kind(kind));
+            }
+        }
     }
 
     /// Hidden states (B, T, C) → the energy of every next token (B, T, V), fp32.

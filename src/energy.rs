@@ -211,7 +211,7 @@ pub fn descend_from(energy: &dyn Energy, mut x: Tensor, mut velocity: Option<Ten
         if d.record {
             trajectory.push(x.shallow_clone());
         }
-        if convergence.reached(&value) {
+        if step + 1 < d.steps && convergence.reached(&value) {
             break;
         }
     }
@@ -233,26 +233,21 @@ fn clamped(x: &Tensor, limit: f64) -> Tensor {
 /// The original's early stop: two consecutive changes of the mean energy below a threshold.
 struct Convergence {
     tolerance: f64,
-    previous: Option<f64>,
-    small_changes: u32,
+    means: Vec<Tensor>,
 }
 
 impl Convergence {
     fn new(tolerance: f64) -> Self {
-        Self { tolerance, previous: None, small_changes: 0 }
+        Self { tolerance, means: Vec::new() }
     }
 
     fn reached(&mut self, value: &Tensor) -> bool {
         if self.tolerance <= 0.0 {
             return false;
         }
-        let energy = value.mean(Kind::Float).double_value(&[]); // read from the device: the early stop needs it
-        let change = self.previous.map(|previous| (previous - energy).abs());
-        self.previous = Some(energy);
-        self.small_changes = match change {
-            Some(change) if change < self.tolerance => self.small_changes + 1,
-            _ => 0,
-        };
-        self.small_changes >= 2
+        self.means.push(value.mean(Kind::Float));
+        let [.., a, b, c] = self.means.as_slice() else { return false };
+        let means = Vec::<f64>::try_from(Tensor::stack(&[a, b, c], 0).to_kind(Kind::Double)).unwrap_or_default(); // read from the device
+        means.windows(2).all(|pair| (pair[0] - pair[1]).abs() < self.tolerance)
     }
 }

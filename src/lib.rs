@@ -5,6 +5,7 @@
 //! text, [`eval`] measures. [`checkpoint`] speaks PyTorch's file format, [`config`] Hydra's command line.
 
 pub mod batches;
+pub mod cache;
 pub mod checkpoint;
 pub mod config;
 pub mod contrastive;

@@ -2,7 +2,8 @@
 
 use tch::{Kind, Tensor, no_grad};
 
-use crate::config::{Mode, SampleConfig};
+use crate::cache::Cache;
+use crate::config::{Context, Mode, SampleConfig};
 use crate::data::Vocab;
 use crate::ebm::Ebm;
 use crate::transformer::Pass;
@@ -60,8 +61,14 @@ pub struct Generation<'a> {
     pass: Pass,
     think_steps: Option<i64>,
     chooser: Chooser,
+    context: Context,
     /// Everything so far (N, T)
     idx: Tensor,
+    /// How much of it was read: the window ends there
+    read: i64,
+    cache: Cache,
+    /// Energies of the window's positions (N, window, V)
+    energies: Option<Tensor>,
 }
 
 impl<'a> Generation<'a> {
@@ -72,18 +79,19 @@ impl<'a> Generation<'a> {
         num_samples: i64,
         think_steps: Option<i64>,
         chooser: Chooser,
+        context: Context,
         compute: Kind,
     ) -> Self {
         let idx = Tensor::from_slice(prompt).to_device(ebm.device()).unsqueeze(0).repeat([num_samples, 1]); // (N, T)
-        Self { ebm, pass: Pass::eval(compute), think_steps, chooser, idx }
+        let cache = ebm.cache();
+        let pass = Pass::eval(compute);
+        Self { ebm, pass, think_steps, chooser, context, idx, read: 0, cache, energies: None }
     }
 
     /// The next token of each text.
     pub fn next_tokens(&mut self) -> Vec<i64> {
         let next = no_grad(|| {
-            let (t, block_size) = (self.idx.size()[1], self.ebm.config.block_size);
-            let context = self.idx.narrow(1, (t - block_size).max(0), t.min(block_size));
-            let energies = self.ebm.energies(&self.ebm.hidden_states(&context, self.pass), self.pass); // (N, T, V)
+            let energies = self.window_energies(); // (N, T, V)
             let logits = match self.think_steps {
                 Some(steps) => self.ebm.system2(&energies, steps, self.pass),
                 None => -energies,
@@ -93,13 +101,34 @@ impl<'a> Generation<'a> {
         self.idx = Tensor::cat(&[&self.idx, &next], 1);
         Vec::<i64>::try_from(next.reshape([-1])).unwrap_or_default() // read from the device: it is printed
     }
+
+    /// Energies after every position of the window (N, T, V). Only what is new is read, until the window is full.
+    fn window_energies(&mut self) -> Tensor {
+        let (t, block_size) = (self.idx.size()[1], self.ebm.config.block_size);
+        if !self.cache.has_room(t - self.read) {
+            let kept = match self.context {
+                Context::Rolling if !self.cache.is_empty() => (block_size / 2).max(1),
+                _ => block_size,
+            };
+            (self.cache, self.energies, self.read) = (self.ebm.cache(), None, t - kept);
+        }
+        let new = self.idx.narrow(1, self.read, t - self.read);
+        let new = self.ebm.energies(&self.ebm.hidden_states_cached(&new, &mut self.cache, self.pass), self.pass);
+        let energies = match self.energies.take() {
+            Some(read) => Tensor::cat(&[read, new], 1),
+            None => new,
+        };
+        self.read = t;
+        self.energies = Some(energies.shallow_clone());
+        energies
+    }
 }
 
 /// A text of `len` characters by System 2 as trained, for a look at a model: from a newline, drawn without restrictions.
 pub fn sample_text(ebm: &Ebm, vocab: &Vocab, len: usize, compute: Kind) -> String {
     let (prompt, _) = encode_prompt(vocab, "");
     let chooser = Chooser { temperature: 1.0, top_k: None, top_p: None, sample: true };
-    let mut text = Generation::new(ebm, &prompt, 1, Some(ebm.config.refine_steps), chooser, compute);
+    let mut text = Generation::new(ebm, &prompt, 1, Some(ebm.config.refine_steps), chooser, Context::Sliding, compute);
     (0..len).filter_map(|_| vocab.char(*text.next_tokens().first()?)).collect()
 }
 

@@ -4,6 +4,7 @@
 
 use tch::{Kind, Tensor};
 
+use crate::cache::Cache;
 use crate::config::ModelConfig;
 use crate::params::Params;
 
@@ -34,6 +35,9 @@ impl Pass {
         Self { train: true, compute, second_order: false }
     }
 }
+
+/// The cache of a text and the layer that looks into it.
+type Past<'a> = (&'a mut Cache, usize);
 
 /// `y = x Wᵀ + b`, with `weight` (out, in).
 #[derive(Debug)]
@@ -103,17 +107,20 @@ impl CausalSelfAttention {
         }
     }
 
-    /// (B, T, C) → (B, T, C)
-    fn forward(&self, x: &Tensor, pass: Pass) -> Tensor {
+    /// (B, T, C) → (B, T, C); with a cache, x are the positions after those in it.
+    fn forward(&self, x: &Tensor, past: Option<Past>, pass: Pass) -> Tensor {
         let (b, t, c) = dims3(x);
         let heads = |z: &Tensor| z.view([b, t, self.n_head, c / self.n_head]).transpose(1, 2); // (B, H, T, C/H)
         let qkv = self.c_attn.forward(x, pass.compute).split(c, 2); // 3 × (B, T, C)
-        let (q, k, v) = (heads(&qkv[0]), heads(&qkv[1]), heads(&qkv[2]));
+        let (q, mut k, mut v) = (heads(&qkv[0]), heads(&qkv[1]), heads(&qkv[2]));
+        if let Some((cache, layer)) = past {
+            (k, v) = cache.extend(layer, &k, &v); // (B, H, everything read, C/H)
+        }
         let dropout = if pass.train { self.dropout } else { 0.0 };
         let y = if pass.second_order {
             plain_attention(&q, &k, &v, dropout)
         } else {
-            Tensor::scaled_dot_product_attention::<&Tensor>(&q, &k, &v, None, dropout, true, None, false)
+            Tensor::scaled_dot_product_attention::<&Tensor>(&q, &k, &v, None, dropout, t > 1, None, false)
         };
         let y = y.transpose(1, 2).reshape([b, t, c]); // (B, H, T, C/H) → (B, T, C)
         self.c_proj.forward(&y, pass.compute).dropout(self.dropout, pass.train)
@@ -173,8 +180,8 @@ impl Block {
     }
 
     /// (B, T, C) → (B, T, C). The residual stream stays fp32.
-    fn forward(&self, x: &Tensor, pass: Pass) -> Tensor {
-        let x = x + self.attn.forward(&self.ln_1.forward(x), pass);
+    fn forward(&self, x: &Tensor, past: Option<Past>, pass: Pass) -> Tensor {
+        let x = x + self.attn.forward(&self.ln_1.forward(x), past, pass);
         &x + self.mlp.forward(&self.ln_2.forward(&x), pass)
     }
 }
@@ -205,17 +212,43 @@ impl Transformer {
 
     /// Hidden states of `idx` (B, T) → (B, T, C), fp32.
     pub fn forward(&self, idx: &Tensor, pass: Pass) -> Tensor {
-        self.forward_embeddings(&Tensor::embedding(&self.wte, idx, -1, false, false), pass)
+        self.forward_embeddings(&self.embed(idx), pass)
     }
 
     /// Hidden states of given token embeddings (B, T, C) → (B, T, C): soft tokens come in here.
     pub fn forward_embeddings(&self, tok_emb: &Tensor, pass: Pass) -> Tensor {
-        let pos_emb = self.wpe.narrow(0, 0, tok_emb.size()[1]); // (T, C)
-        let mut x = (tok_emb + pos_emb).dropout(self.dropout, pass.train);
+        let mut x = self.add_positions(tok_emb, 0, pass);
         for block in &self.h {
-            x = block.forward(&x, pass);
+            x = block.forward(&x, None, pass);
         }
         self.ln_f.forward(&x)
+    }
+
+    /// Hidden states (B, T, C) of tokens `idx` (B, T) that follow those in the cache, which takes them in. T is 1, or the
+    /// cache is empty.
+    pub fn forward_cached(&self, idx: &Tensor, cache: &mut Cache, pass: Pass) -> Tensor {
+        let mut x = self.add_positions(&self.embed(idx), cache.len, pass);
+        for (layer, block) in self.h.iter().enumerate() {
+            x = block.forward(&x, Some((cache, layer)), pass);
+        }
+        cache.len += idx.size()[1];
+        self.ln_f.forward(&x)
+    }
+
+    /// (B, T) → (B, T, C)
+    fn embed(&self, idx: &Tensor) -> Tensor {
+        Tensor::embedding(&self.wte, idx, -1, false, false)
+    }
+
+    /// Token embeddings (B, T, C) of positions from `start` on, with their position embeddings.
+    fn add_positions(&self, tok_emb: &Tensor, start: i64, pass: Pass) -> Tensor {
+        let pos_emb = self.wpe.narrow(0, start, tok_emb.size()[1]); // (T, C)
+        (tok_emb + pos_emb).dropout(self.dropout, pass.train)
+    }
+
+    /// The linear layers: those whose products dominate the cost.
+    pub(crate) fn linears(&self) -> impl Iterator<Item = &Linear> {
+        self.h.iter().flat_map(|b| [&b.attn.c_attn, &b.attn.c_proj, &b.mlp.c_fc, &b.mlp.c_proj])
     }
 }
 

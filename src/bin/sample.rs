@@ -53,7 +53,9 @@ fn sample(config: &SampleConfig, quiet: bool) -> anyhow::Result<()> {
     tch::manual_seed(config.seed);
     let chooser = Chooser::new(config);
     let compute = train::kind(config.dtype);
-    let mut generation = Generation::new(&loaded.ebm, &ids, config.num_samples, think_steps, chooser, compute);
+    loaded.ebm.keep_weights_in(compute);
+    let (n, context) = (config.num_samples, config.context);
+    let mut generation = Generation::new(&loaded.ebm, &ids, n, think_steps, chooser, context, compute);
     let mut out = stdout().lock();
     let rule = |out: &mut dyn Write| if quiet { Ok(()) } else { writeln!(out, "{RULE}") };
     let start: String = ids.iter().filter_map(|&id| vocab.char(id)).collect();

@@ -84,6 +84,16 @@ choice! {
 }
 
 choice! {
+    /// What happens to the window of a generation when it is full.
+    Context {
+        /// The original's: it slides by one, so that every position moves and all of it is read again.
+        Sliding = "sliding",
+        /// The newest half stays, and is read once.
+        Rolling = "rolling",
+    }
+}
+
+choice! {
     /// Which part of the text is evaluated.
     Split {
         /// The last tenth, which training never saw.

@@ -22,7 +22,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-pub use choice::{ContrastiveEnergy, ContrastiveType, Dtype, Mode, RefineReduction, Split};
+pub use choice::{Context, ContrastiveEnergy, ContrastiveType, Dtype, Mode, RefineReduction, Split};
 pub use cli::{Action, Flags, Job, Program, parse};
 pub use error::ConfigError;
 pub use files::SHIPPED;

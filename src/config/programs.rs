@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_yaml::Value;
 
-use super::choice::{Dtype, Mode, Split};
+use super::choice::{Context, Dtype, Mode, Split};
 
 /// Keys of the model's configuration that replace the checkpoint's (see [`super::ModelConfig::apply`]).
 pub type ModelOverrides = BTreeMap<String, Value>;
@@ -39,6 +39,8 @@ pub struct SampleConfig {
     pub sample_temp: f64,
     /// Draw within this much probability only; null is all.
     pub sample_top_p: Option<f64>,
+    /// What happens when the window is full.
+    pub context: Context,
     /// Texts to generate.
     pub num_samples: i64,
     /// Seed of the draws.

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_yaml::Value;
 
-use super::choice::{Dtype, Mode, Split};
+use super::choice::{Context, Dtype, Mode, Split};
 use super::error::ConfigError;
 use super::schema::{self, Field, Kind, field, optional, show};
 use super::{Config, EvalConfig, SampleConfig, model, train};
@@ -134,6 +134,7 @@ const SAMPLE_TOP: &[Field] = &[
     optional("sample", Kind::Bool),
     field("sample_temp", Kind::Float(schema::Interval::POSITIVE)),
     optional("sample_top_p", Kind::Float(schema::Interval::SHARE)),
+    field("context", Kind::Choice(Context::NAMES)),
     field("num_samples", Kind::COUNT),
     field("seed", Kind::ANY_INT),
     field("device", Kind::Device),

@@ -1,0 +1,112 @@
+//! Writing with a cache against reading the whole window for every token.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test stops where it stands
+
+#[path = "common/golden.rs"]
+#[allow(dead_code)] // each test crate uses its part
+mod golden;
+
+use golden::{Golden, Ladder};
+use nanoebm::config::{Context, SampleConfig};
+use nanoebm::ebm::Ebm;
+use nanoebm::sample::{Chooser, Generation};
+use nanoebm::transformer::Pass;
+use serde_json::json;
+use tch::{Kind, Tensor, no_grad};
+
+const EVAL: Pass = Pass { train: false, compute: Kind::Float, second_order: false };
+
+/// The models that a cache must serve: refinement as in the original and as here, early stop on and off, soft tokens.
+fn models(golden: &Golden) -> Vec<(&'static str, Ebm)> {
+    let sum = json!({"refine_reduction": "sum"});
+    let never = json!({"refine_reduction": "sum", "energy_convergence_threshold": 0.0});
+    let large = json!({"refine_reduction": "sum", "alpha_value": 2.0, "energy_convergence_threshold": 0.5});
+    let soft = json!({"use_soft_tokens": true});
+    let named = [("original", json!({})), ("sum", sum), ("never stops", never), ("stops", large), ("soft", soft)];
+    named.map(|(name, over)| (name, golden.model(&over))).into()
+}
+
+/// The text that `num` greedy generations of `new` tokens give when every token reads its whole window.
+fn uncached(ebm: &Ebm, prompt: &[i64], num: i64, new: usize, think_steps: Option<i64>) -> Vec<Vec<i64>> {
+    let mut idx = Tensor::from_slice(prompt).unsqueeze(0).repeat([num, 1]); // (N, T)
+    let mut tokens = Vec::new();
+    for _ in 0..new {
+        let (t, block_size) = (idx.size()[1], ebm.config.block_size);
+        let window = idx.narrow(1, (t - block_size).max(0), t.min(block_size));
+        let energies = no_grad(|| ebm.energies(&ebm.hidden_states(&window, EVAL), EVAL));
+        let logits = match think_steps {
+            Some(steps) => no_grad(|| ebm.system2(&energies, steps, EVAL)),
+            None => -energies,
+        };
+        let next = logits.select(1, -1).argmax(-1, true); // (N, 1)
+        tokens.push(Vec::<i64>::try_from(next.reshape([-1])).unwrap());
+        idx = Tensor::cat(&[idx, next], 1);
+    }
+    tokens
+}
+
+fn generate(ebm: &Ebm, prompt: &[i64], num: i64, new: usize, think: Option<i64>, context: Context) -> Vec<Vec<i64>> {
+    let greedy = Chooser::new(&SampleConfig { sample: Some(false), ..SampleConfig::default() });
+    let mut generation = Generation::new(ebm, prompt, num, think, greedy, context, Kind::Float);
+    (0..new).map(|_| generation.next_tokens()).collect()
+}
+
+#[test]
+fn texts_are_those_of_reading_everything_for_each_token() {
+    for name in ["a", "b"] {
+        let golden = Golden::open(name);
+        let (idx, _) = golden.batch();
+        let long = Vec::<i64>::try_from(idx.reshape([-1])).unwrap();
+        for (model, ebm) in models(&golden) {
+            let block_size = ebm.config.block_size as usize;
+            // from a short prompt, past a full window, and from a prompt that is longer than one
+            for (prompt, new) in [(5, 8), (block_size - 3, 8), (block_size + 7, 4)] {
+                for think_steps in [None, Some(4)] {
+                    let prompt = &long[..prompt];
+                    let ours = generate(&ebm, prompt, 2, new, think_steps, Context::Sliding);
+                    let theirs = uncached(&ebm, prompt, 2, new, think_steps);
+                    assert_eq!(ours, theirs, "{name} {model} {think_steps:?} from {} characters", prompt.len());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn energies_after_a_cache_are_those_without() {
+    for name in ["a", "b"] {
+        let golden = Golden::open(name);
+        let (idx, _) = golden.batch(); // (B, T)
+        let ebm = golden.model(&json!({}));
+        let whole = no_grad(|| ebm.energies(&ebm.hidden_states(&idx, EVAL), EVAL)); // (B, T, V)
+        let mut cache = ebm.cache();
+        let first = idx.size()[1] / 2;
+        let mut ladder = Ladder::default();
+        no_grad(|| {
+            let mut read = |from: i64, n: i64| {
+                let h = ebm.hidden_states_cached(&idx.narrow(1, from, n), &mut cache, EVAL);
+                ladder.close(&format!("{name} {from}"), &ebm.energies(&h, EVAL), &whole.narrow(1, from, n), 1e-5);
+            };
+            read(0, first);
+            (first..idx.size()[1]).for_each(|t| read(t, 1));
+        });
+        assert_eq!(cache.len(), idx.size()[1]);
+        ladder.finish();
+    }
+}
+
+#[test]
+fn a_rolling_window_keeps_its_newest_half() {
+    let golden = Golden::open("a");
+    let ebm = golden.model(&json!({}));
+    let block_size = ebm.config.block_size as usize;
+    let (idx, _) = golden.batch();
+    let prompt = &Vec::<i64>::try_from(idx.reshape([-1])).unwrap()[..5];
+    let rolling = generate(&ebm, prompt, 1, block_size + 10, None, Context::Rolling);
+    let sliding = generate(&ebm, prompt, 1, block_size + 10, None, Context::Sliding);
+    let same = block_size - prompt.len() + 1; // the last one of them is predicted by a full window
+    assert_eq!(rolling[..same], sliding[..same]);
+    let text: Vec<i64> = prompt.iter().copied().chain(rolling.iter().map(|tokens| tokens[0])).collect();
+    let window = &text[text.len() - 1 - 9 - block_size / 2..text.len() - 1]; // half a window, and nine tokens since
+    assert_eq!(uncached(&ebm, window, 1, 1, None)[0][0], text[text.len() - 1]);
+}
