@@ -11,6 +11,7 @@ pub mod config;
 pub mod contrastive;
 pub mod data;
 pub mod device;
+pub mod dropout;
 pub mod ebm;
 pub mod energy;
 pub mod error;

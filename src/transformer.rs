@@ -2,10 +2,11 @@
 //!
 //! Layers are structs of tensors named as in the checkpoint. Letters: B batch, T time, C `n_embd`, H heads, V vocabulary.
 
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::cache::Cache;
 use crate::config::ModelConfig;
+use crate::dropout::dropout;
 use crate::params::Params;
 
 /// PyTorch's LayerNorm constant; the parity tests turn red when it changes.
@@ -110,30 +111,33 @@ impl CausalSelfAttention {
     /// (B, T, C) → (B, T, C); with a cache, x are the positions after those in it.
     fn forward(&self, x: &Tensor, past: Option<Past>, pass: Pass) -> Tensor {
         let (b, t, c) = dims3(x);
-        let heads = |z: &Tensor| z.view([b, t, self.n_head, c / self.n_head]).transpose(1, 2); // (B, H, T, C/H)
+        // On the CPU bfloat16 attention is slower than fp32, backward several times.
+        let kind = if x.device() == Device::Cpu { Kind::Float } else { pass.compute };
+        let heads = |z: &Tensor| z.to_kind(kind).view([b, t, self.n_head, c / self.n_head]).transpose(1, 2); // (B, H, T, C/H)
         let qkv = self.c_attn.forward(x, pass.compute).split(c, 2); // 3 × (B, T, C)
         let (q, mut k, mut v) = (heads(&qkv[0]), heads(&qkv[1]), heads(&qkv[2]));
         if let Some((cache, layer)) = past {
             (k, v) = cache.extend(layer, &k, &v); // (B, H, everything read, C/H)
         }
-        let dropout = if pass.train { self.dropout } else { 0.0 };
-        let y = if pass.second_order {
-            plain_attention(&q, &k, &v, dropout)
+        let p = if pass.train { self.dropout } else { 0.0 };
+        let fused = !pass.second_order && (p == 0.0 || x.device() != Device::Cpu); // on the CPU it knows no dropout
+        let y = if fused {
+            Tensor::scaled_dot_product_attention::<&Tensor>(&q, &k, &v, None, p, t > 1, None, false)
         } else {
-            Tensor::scaled_dot_product_attention::<&Tensor>(&q, &k, &v, None, dropout, t > 1, None, false)
+            plain_attention(&q, &k, &v, p)
         };
         let y = y.transpose(1, 2).reshape([b, t, c]); // (B, H, T, C/H) → (B, T, C)
-        self.c_proj.forward(&y, pass.compute).dropout(self.dropout, pass.train)
+        dropout(&self.c_proj.forward(&y, pass.compute), self.dropout, pass.train)
     }
 }
 
 /// softmax(q kᵀ / √d + causal mask) v from ops that have second derivatives. (B, H, T, d) → (B, H, T, d)
-fn plain_attention(q: &Tensor, k: &Tensor, v: &Tensor, dropout: f64) -> Tensor {
-    let (t, d) = (q.size()[2], q.size()[3]);
-    let future = Tensor::ones([t, t], (Kind::Bool, q.device())).triu(1); // (T, T), true where s > t
-    let att = q.matmul(&k.transpose(-2, -1)) / (d as f64).sqrt(); // (B, H, T, T)
-    let att = att.masked_fill(&future, f64::NEG_INFINITY).softmax(-1, None);
-    att.dropout(dropout, dropout > 0.0).matmul(v)
+fn plain_attention(q: &Tensor, k: &Tensor, v: &Tensor, p: f64) -> Tensor {
+    let (b, h, t, d) = dims4(q);
+    let flat = |z: &Tensor| z.reshape([b * h, t, d]);
+    let future = Tensor::full([t, t], f64::NEG_INFINITY, (q.kind(), q.device())).triu(1); // (T, T), −∞ where s > t
+    let att = future.baddbmm(&flat(q), &flat(k).transpose(1, 2), 1.0, 1.0 / (d as f64).sqrt()); // (B·H, T, T)
+    dropout(&att.softmax(-1, None), p, true).bmm(&flat(v)).view([b, h, t, d])
 }
 
 /// The position-wise network: 4×, exact GELU, back.
@@ -156,7 +160,7 @@ impl Mlp {
 
     fn forward(&self, x: &Tensor, pass: Pass) -> Tensor {
         let x = self.c_fc.forward(x, pass.compute).gelu("none");
-        self.c_proj.forward(&x, pass.compute).dropout(self.dropout, pass.train)
+        dropout(&self.c_proj.forward(&x, pass.compute), self.dropout, pass.train)
     }
 }
 
@@ -243,7 +247,7 @@ impl Transformer {
     /// Token embeddings (B, T, C) of positions from `start` on, with their position embeddings.
     fn add_positions(&self, tok_emb: &Tensor, start: i64, pass: Pass) -> Tensor {
         let pos_emb = self.wpe.narrow(0, start, tok_emb.size()[1]); // (T, C)
-        (tok_emb + pos_emb).dropout(self.dropout, pass.train)
+        dropout(&(tok_emb + pos_emb), self.dropout, pass.train)
     }
 
     /// The linear layers: those whose products dominate the cost.
@@ -256,4 +260,10 @@ impl Transformer {
 fn dims3(x: &Tensor) -> (i64, i64, i64) {
     let s = x.size();
     (s[0], s[1], s[2])
+}
+
+/// The four sizes of a rank-4 tensor.
+fn dims4(x: &Tensor) -> (i64, i64, i64, i64) {
+    let s = x.size();
+    (s[0], s[1], s[2], s[3])
 }

@@ -1,0 +1,190 @@
+//! Times training steps and sampling of a shape: `cargo run --release --bin bench -- preset=cpu model.use_contrastive=true`.
+//!
+//! It takes the overrides of `train`, and writes nothing. Times are medians; the share of the machine's peak is against a large
+//! matrix product timed in the same run, since machines are noisy.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use nanoebm::batches::{Batches, Position};
+use nanoebm::config::{self, Action, Config, Context, Program};
+use nanoebm::contrastive::Contrastive;
+use nanoebm::data::Corpus;
+use nanoebm::ebm::Ebm;
+use nanoebm::optim::AdamW;
+use nanoebm::sample::{Chooser, Generation};
+use nanoebm::transformer::Pass;
+use nanoebm::{device, program, train};
+use serde_json::{Value, json};
+use tch::{Cuda, Device, Kind, Tensor};
+
+const PROGRAM: Program = Program {
+    name: "bench",
+    about: "Time training steps and sampling of a shape",
+    flags: &[("json", "Print one JSON object and nothing else")],
+};
+/// Steps that are not counted: they warm memory and caches up.
+const WARM_UP: usize = 2;
+/// At most this many timed steps, and no further one is begun after this time.
+const STEPS: usize = 30;
+const PATIENCE: Duration = Duration::from_secs(60);
+const PHASES: [&str; 5] = ["batch", "forward", "contrastive", "backward", "optimizer"];
+
+fn main() -> ExitCode {
+    program::run(run)
+}
+
+fn run() -> anyhow::Result<u8> {
+    let (jobs, json) = match config::parse::<Config>(&PROGRAM, std::env::args_os().skip(1))? {
+        Action::Print(text) => return program::print(&text),
+        Action::Run { jobs, flags, .. } => (jobs, flags.has("json")),
+    };
+    for job in &jobs {
+        let result = measure(&job.config)?;
+        program::print(&if json { format!("{result}\n") } else { table(&job.overrides.join(" "), &result) })?;
+    }
+    Ok(0)
+}
+
+fn measure(config: &Config) -> anyhow::Result<Value> {
+    let mut config = config.clone();
+    let device = device::resolve(&config.train.device)?;
+    let corpus = Arc::new(Corpus::read(&config.data.data_path)?);
+    config.model.vocab_size = corpus.vocab.len() as i64;
+    tch::manual_seed(config.train.seed);
+    let ebm = Ebm::new(&config.model, device);
+    let compute = train::kind(config.train.dtype);
+    let peak = gemm_gflops(compute, device);
+    let steps = training_steps(&config, &corpus, &ebm)?;
+    let memory = peak_memory_mb();
+    let phases: Vec<f64> = (0..PHASES.len()).map(|i| median(steps.iter().map(|s| s[i]))).collect();
+    let step = median(steps.iter().map(|s| s.iter().sum()));
+    let tokens = (config.data.batch_size * config.data.block_size) as f64;
+    let gflops = flops_per_token(&config) * tokens / step / 1e9;
+    let block_size = config.model.block_size;
+    ebm.keep_weights_in(compute);
+    let half = sampling_rate(&ebm, (7, block_size - 7), Context::Sliding, compute);
+    let sliding = sampling_rate(&ebm, (block_size, 16), Context::Sliding, compute);
+    let rolling = sampling_rate(&ebm, (block_size, block_size), Context::Rolling, compute);
+    Ok(json!({
+        "device": format!("{device:?}"), "threads": tch::get_num_threads(), "dtype": config.train.dtype.as_str(),
+        "step_ms": step * 1e3, "tokens_per_s": tokens / step, "steps_timed": steps.len(),
+        "phases_ms": PHASES.iter().zip(&phases).map(|(name, t)| ((*name).to_owned(), json!(t * 1e3))).collect::<serde_json::Map<_, _>>(),
+        "model_gflops": gflops, "gemm_peak_gflops": peak, "share_of_peak": gflops / peak, "peak_memory_mb": memory,
+        "sample_tokens_per_s": {"from_7_to_full": half, "full_window_sliding": sliding, "full_window_rolling": rolling},
+    }))
+}
+
+/// Seconds of each phase of each timed step.
+fn training_steps(config: &Config, corpus: &Arc<Corpus>, ebm: &Ebm) -> anyhow::Result<Vec<[f64; 5]>> {
+    let (mut optimizer, mut position) = (AdamW::new(ebm.params(), &config.train, &config.model), Position::default());
+    let mut contrastive = Contrastive::new(&config.model);
+    let mut batches = Batches::new(corpus, config, position, ebm.device())?;
+    let pass = Pass::train(train::kind(config.train.dtype));
+    let (mut steps, began) = (Vec::new(), Instant::now());
+    while steps.len() < WARM_UP + STEPS && (steps.len() <= WARM_UP || began.elapsed() < PATIENCE) {
+        let mut phases = [0.0; 5];
+        let mut last = Instant::now();
+        let mut lap = |i: usize| {
+            synchronize(ebm.device());
+            phases[i] = last.elapsed().as_secs_f64();
+            last = Instant::now();
+        };
+        let (idx, targets) = batches.next(&mut position)?;
+        lap(0);
+        let mut output = ebm.forward(&idx, &targets, Some(config.model.refine_steps), pass);
+        lap(1);
+        if let Some(contrastive) = &mut contrastive {
+            let phases = contrastive.phases(ebm, &targets, &output.energies, pass);
+            output.add_contrastive(phases, config.model.contrastive_weight);
+        }
+        lap(2);
+        optimizer.backward(&output.loss);
+        lap(3);
+        let _ = optimizer.clip_grad_norm(config.train.grad_clip);
+        optimizer.step(config.train.learning_rate);
+        lap(4);
+        steps.push(phases);
+    }
+    Ok(steps.split_off(WARM_UP))
+}
+
+/// Matrix products of a training step in FLOP per token, forward and backward: 6 per weight of the linear layers, and causal
+/// attention's 6·L·T·C.
+fn flops_per_token(config: &Config) -> f64 {
+    let m = &config.model;
+    let (l, t, c, v) = (m.n_layer as f64, m.block_size as f64, m.n_embd as f64, m.vocab_size as f64);
+    6.0 * (l * 12.0 * c * c + c * v) + 6.0 * l * t * c
+}
+
+/// Tokens per second with 4 steps of thinking, from a prompt of `prompt` characters on.
+fn sampling_rate(ebm: &Ebm, (prompt, new): (i64, i64), context: Context, compute: Kind) -> f64 {
+    let chooser = Chooser { temperature: 1.0, top_k: Some(50), top_p: None, sample: true };
+    let ids: Vec<i64> = (0..prompt).map(|i| i % ebm.config.vocab_size).collect();
+    let rates = (0..3).map(|_| {
+        let mut generation = Generation::new(ebm, &ids, 1, Some(4), chooser.clone(), context, compute);
+        generation.next_tokens(); // reads the prompt
+        let began = Instant::now();
+        (1..new).for_each(|_| drop(generation.next_tokens()));
+        (new - 1) as f64 / began.elapsed().as_secs_f64()
+    });
+    median(rates)
+}
+
+/// GFLOP/s of a large matrix product: what the machine can do just now.
+fn gemm_gflops(kind: Kind, device: Device) -> f64 {
+    let n = if device == Device::Cpu { 2048 } else { 8192 };
+    let a = Tensor::randn([n, n], (Kind::Float, device)).to_kind(kind);
+    let _ = a.matmul(&a);
+    synchronize(device);
+    let seconds = (0..5).map(|_| {
+        let began = Instant::now();
+        let _ = a.matmul(&a);
+        synchronize(device);
+        began.elapsed().as_secs_f64()
+    });
+    2.0 * (n as f64).powi(3) / median(seconds) / 1e9
+}
+
+fn synchronize(device: Device) {
+    if let Device::Cuda(index) = device {
+        Cuda::synchronize(index as i64);
+    }
+}
+
+/// The most memory that the process has held so far, in MB; 0 where the system does not say.
+fn peak_memory_mb() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<f64>().ok()).map_or(0.0, |kb| kb / 1e3)
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_unstable_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+fn table(overrides: &str, r: &Value) -> String {
+    let number = |path: &str| r.pointer(path).and_then(Value::as_f64).unwrap_or(f64::NAN);
+    let phases = PHASES.map(|name| format!("{name} {:.1}", number(&format!("/phases_ms/{name}"))));
+    format!(
+        "{overrides}\n  {} × {} threads, {}: {:.0} GFLOP/s in a large matrix product\n  \
+         step     {:.1} ms: {} | {:.0} tokens/s | {:.0} GFLOP/s, {:.0} % of that | {:.0} MB at most\n  \
+         sampling {:.0} tokens/s up to a full window, then {:.1} sliding, {:.0} rolling\n",
+        r["device"].as_str().unwrap_or_default(),
+        r["threads"],
+        r["dtype"].as_str().unwrap_or_default(),
+        number("/gemm_peak_gflops"),
+        number("/step_ms"),
+        phases.join(", "),
+        number("/tokens_per_s"),
+        number("/model_gflops"),
+        100.0 * number("/share_of_peak"),
+        number("/peak_memory_mb"),
+        number("/sample_tokens_per_s/from_7_to_full"),
+        number("/sample_tokens_per_s/full_window_sliding"),
+        number("/sample_tokens_per_s/full_window_rolling"),
+    )
+}
