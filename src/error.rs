@@ -6,6 +6,7 @@ use crate::checkpoint::StateError;
 use crate::config::ConfigError;
 use crate::data::DataError;
 use crate::device::DeviceError;
+use crate::tracking::wandb::WandbError;
 
 /// An error of training, sampling or evaluation.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +31,9 @@ pub enum Error {
         /// The system's reason
         source: std::io::Error,
     },
+    /// Weights & Biases.
+    #[error(transparent)]
+    Wandb(#[from] WandbError),
     /// A line of a metrics file.
     #[error("{path}: line {line} is not a JSON object: {reason}")]
     Metrics {

@@ -94,8 +94,7 @@ impl Run {
         let start = resumed.as_ref().map_or(0, |c| c.step);
         let own = resumed.as_ref().filter(|_| !one_of_several);
         let existing = own.and_then(|c| run_dir_of(&c.path, &config.out_dir));
-        let run_dir = open_run_dir(existing, &config, overrides)?;
-        let tracker = Trackers::open(&config, &run_dir, start)?;
+        let (run_dir, tracker) = open_run(existing, &config, overrides, start)?;
         let ours = resumed.as_ref().and_then(|c| c.ours.as_ref());
         let mut run = Self {
             corpus: Arc::new(corpus),
@@ -141,11 +140,6 @@ impl Run {
         if config.train.compile {
             notes.push(
                 "train.compile=true: libtorch has no compiler outside Python; the run is eager, as without it".into(),
-            );
-        }
-        if config.wandb_project.is_some() {
-            notes.push(
-                "wandb_project: this version does not send to Weights & Biases; metrics.jsonl has every number".into(),
             );
         }
         if let Some(checkpoint) = resumed {
@@ -345,16 +339,22 @@ fn resume(
     Ok(checkpoint.load_optimizer(optimizer)?)
 }
 
-/// The run's directory with its configuration in it: an existing one, or a new one, of which nothing stays if that fails.
-fn open_run_dir(existing: Option<PathBuf>, config: &Config, overrides: &[String]) -> Result<PathBuf, Error> {
+/// The run's directory with its configuration in it, and its listeners; of a new directory nothing stays if that fails.
+fn open_run(
+    existing: Option<PathBuf>,
+    config: &Config,
+    overrides: &[String],
+    start: i64,
+) -> Result<(PathBuf, Trackers), Error> {
     let new = existing.is_none();
     let run_dir = existing.map_or_else(|| create_run_dir(&config.out_dir), Ok)?;
-    let written = write_atomically(&run_dir.join("config.yaml"), to_yaml(config).as_bytes())
-        .and_then(|()| write_atomically(&run_dir.join("overrides.yaml"), to_yaml(&overrides).as_bytes()));
-    if written.is_err() && new {
+    let opened = write_atomically(&run_dir.join("config.yaml"), to_yaml(config).as_bytes())
+        .and_then(|()| write_atomically(&run_dir.join("overrides.yaml"), to_yaml(&overrides).as_bytes()))
+        .and_then(|()| Trackers::open(config, &run_dir, start));
+    if opened.is_err() && new {
         let _ = std::fs::remove_dir_all(&run_dir);
     }
-    written.map(|()| run_dir)
+    Ok((run_dir, opened?))
 }
 
 /// The directory of a checkpoint, where it is a run's own under `out_dir`: the run goes on there.

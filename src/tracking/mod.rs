@@ -3,6 +3,7 @@
 mod console;
 mod jsonl;
 mod tensorboard;
+pub mod wandb;
 
 use std::path::Path;
 
@@ -13,6 +14,7 @@ use crate::metrics::Row;
 pub use console::Console;
 pub use jsonl::{Jsonl, read_rows};
 pub use tensorboard::TensorBoard;
+pub use wandb::Wandb;
 
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,8 +47,10 @@ pub trait Tracker {
     }
     /// A line that the terminal showed.
     fn printed(&mut self, _line: &str) {}
+    /// `step` steps are done; called after each.
+    fn progress(&mut self, _step: i64) {}
     /// Sentences for people that have come up since the last call.
-    fn take_notes(&mut self) -> Vec<String> {
+    fn news(&mut self) -> Vec<String> {
         Vec::new()
     }
     /// The run is over. Returns sentences for people.
@@ -70,7 +74,15 @@ impl Trackers {
         if config.tensorboard {
             others.push(Box::new(TensorBoard::open(run_dir, start)?));
         }
-        Ok(Self { console, others })
+        let mut trackers = Self { console, others };
+        if let Some(project) = &config.wandb_project {
+            let tree = serde_json::to_value(config).unwrap_or_default();
+            let info = wandb::RunInfo { project, name: config.wandb_name.as_deref(), config: &tree, run_dir };
+            let (wandb, notes) = Wandb::start(&info)?;
+            notes.iter().for_each(|note| trackers.note(note));
+            trackers.others.extend(wandb.map(|wandb| Box::new(wandb) as Box<dyn Tracker>));
+        }
+        Ok(trackers)
     }
 
     /// Metrics of a training step.
@@ -103,6 +115,7 @@ impl Trackers {
     /// `step` steps are done; called after each.
     pub fn progress(&mut self, step: i64) {
         self.console.progress(step);
+        self.others.iter_mut().for_each(|t| t.progress(step));
     }
 
     /// A sentence for people.
@@ -119,7 +132,7 @@ impl Trackers {
 
     /// Prints, after what the others have to say, and tells them what was printed.
     fn print(&mut self, print: impl FnOnce(&mut Console) -> Vec<String>) {
-        let notes: Vec<String> = self.others.iter_mut().flat_map(|t| t.take_notes()).collect();
+        let notes: Vec<String> = self.others.iter_mut().flat_map(|t| t.news()).collect();
         let mut lines: Vec<String> = notes.iter().flat_map(|note| self.console.note(note)).collect();
         lines.extend(print(&mut self.console));
         for line in &lines {

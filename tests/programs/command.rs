@@ -40,6 +40,8 @@ impl Program {
         // One thread adds up in one order, and tests that run side by side stay out of each other's way. A backtrace
         // that somebody asked for must not change what an error looks like.
         command.env("OMP_NUM_THREADS", "1").env("RUST_BACKTRACE", "1");
+        // Whoever has a W&B key does not want these runs there.
+        command.env("WANDB_MODE", "offline");
         Self { command, stdin: None }
     }
 

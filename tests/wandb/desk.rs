@@ -1,0 +1,166 @@
+//! A directory, a server and an environment, in which trainings run.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use nanoebm::metrics::{Row, row};
+use nanoebm::tracking::wandb::{RunInfo, Vars, Wandb, WandbError};
+use nanoebm::tracking::{End, Tracker};
+use serde_json::{Value, json};
+
+use super::server::{Run, Server};
+
+pub const KEY: &str = "0123456789abcdef0123456789abcdef01234567";
+
+pub struct Desk {
+    pub dir: tempfile::TempDir,
+    pub server: Server,
+    pub vars: Vars,
+}
+
+impl Desk {
+    pub fn new() -> Self {
+        let (dir, server) = (tempfile::tempdir().unwrap(), Server::start());
+        let home = dir.path().display().to_string();
+        std::fs::create_dir(dir.path().join("run")).unwrap();
+        let vars = [
+            ("HOME", home.as_str()),
+            ("WANDB_DIR", &home),
+            ("WANDB_BASE_URL", &server.url()),
+            ("WANDB_API_KEY", KEY),
+            ("WANDB__FILE_STREAM_TRANSMIT_INTERVAL", "0.02"),
+            ("WANDB__FILE_STREAM_RETRY_WAIT_MIN_SECONDS", "0.02"),
+            ("WANDB__FILE_STREAM_RETRY_WAIT_MAX_SECONDS", "0.2"),
+            ("WANDB_FINISH_TIMEOUT", "5"),
+        ];
+        Self { dir, server, vars: vars.map(|(k, v)| (k.to_owned(), v.to_owned())).into() }
+    }
+
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.vars.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    pub fn run_dir(&self) -> PathBuf {
+        self.dir.path().join("run")
+    }
+
+    pub fn try_start(&self) -> Result<(Option<Wandb>, Vec<String>), WandbError> {
+        let info = RunInfo { project: "proj", name: Some("a name"), config: &config(), run_dir: &self.run_dir() };
+        Wandb::start_with(&info, &self.vars)
+    }
+
+    /// Starts a run, and waits for the first thing that it says.
+    pub fn start(&self) -> (Wandb, Vec<String>) {
+        let (mut wandb, mut notes) = self.start_at_once();
+        let started = Instant::now();
+        while notes.is_empty() && started.elapsed() < Duration::from_secs(5) {
+            std::thread::sleep(Duration::from_millis(5));
+            notes = wandb.news();
+        }
+        (wandb, notes)
+    }
+
+    pub fn start_at_once(&self) -> (Wandb, Vec<String>) {
+        let (wandb, notes) = self.try_start().unwrap();
+        (wandb.unwrap(), notes)
+    }
+
+    /// A whole training; what it said.
+    pub fn train(&self, steps: std::ops::Range<i64>) -> Vec<String> {
+        let (mut wandb, mut notes) = self.start_at_once();
+        notes.extend(train(&mut wandb, steps));
+        notes.extend(wandb.finish(&End::Finished));
+        notes
+    }
+
+    /// Directories under `wandb/` whose name begins so.
+    pub fn dirs(&self, prefix: &str) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(self.dir.path().join("wandb")).unwrap().map(|entry| entry.unwrap().path());
+        let mut dirs: Vec<_> =
+            entries.filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with(prefix)).collect();
+        dirs.sort();
+        dirs
+    }
+
+    /// Fails if the key is in any file.
+    pub fn assert_no_key_on_disk(&self) {
+        fn look(dir: &Path) {
+            for entry in std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap()) {
+                if entry.file_type().unwrap().is_dir() {
+                    look(&entry.path());
+                } else if entry.file_type().unwrap().is_file() {
+                    let bytes = std::fs::read(entry.path()).unwrap();
+                    assert!(!bytes.windows(KEY.len()).any(|w| w == KEY.as_bytes()), "{}", entry.path().display());
+                }
+            }
+        }
+        look(self.dir.path());
+    }
+}
+
+pub fn config() -> Value {
+    json!({"lr": 1e-3, "model": {"layers": 2, "dtype": "float32"}, "none": null, "a.b": [1, 2]})
+}
+
+/// Step, and what is logged in it; every fifth step is evaluated, before the step's own row as in the training loop.
+pub fn metrics(step: i64) -> Row {
+    row(step, [("loss".to_owned(), 1.0 / (step + 1) as f64), ("time/forward".to_owned(), 0.25)])
+}
+
+pub fn evaluation(done: i64) -> Row {
+    row(done, [("val/nll_s1".to_owned(), 3.0 + done as f64), ("val/nll_s2".to_owned(), f64::NAN)])
+}
+
+/// The training loop; what it printed on the way.
+pub fn train(wandb: &mut Wandb, steps: std::ops::Range<i64>) -> Vec<String> {
+    let mut notes = Vec::new();
+    for step in steps {
+        wandb.log(&metrics(step)).unwrap();
+        wandb.printed(&format!("step {step}"));
+        wandb.progress(step + 1);
+        notes.extend(wandb.news());
+        if (step + 1) % 5 == 0 {
+            wandb.evaluation(&evaluation(step + 1)).unwrap();
+        }
+    }
+    notes
+}
+
+/// The row of a step in the history of a training of `steps` steps, without its times.
+fn expected(step: i64, steps: i64) -> Row {
+    let mut row = if step > 0 && step % 5 == 0 { evaluation(step) } else { Row::new() };
+    if step < steps {
+        row.extend(metrics(step));
+    }
+    row.remove("step");
+    row.insert("_step".to_owned(), (step as f64).into());
+    row
+}
+
+/// A row of the history with all numbers as floats: 3 and 3.0 are the same.
+fn without_times(row: &Value) -> Row {
+    for key in ["_runtime", "_timestamp"] {
+        assert!(row[key].as_f64().is_some_and(|time| time >= 0.0), "{row}");
+    }
+    let row = row.as_object().unwrap().iter().filter(|(key, _)| !["_runtime", "_timestamp"].contains(&key.as_str()));
+    row.map(|(k, v)| (k.clone(), v.as_f64().map_or(v.clone(), Value::from))).collect()
+}
+
+/// Every row of a training of `steps` steps is there once, in order, and the summary has the last values.
+pub fn assert_whole(run: &Run, steps: i64) {
+    let history: Vec<Row> = run.history().iter().map(without_times).collect();
+    let last = steps - i64::from(steps % 5 != 0);
+    let wanted: Vec<Row> = (0..=last).map(|step| expected(step, steps)).collect();
+    assert_eq!(history, wanted);
+    let summary = run.summary();
+    assert_eq!(summary["_step"], last);
+    assert_eq!(summary["loss"], metrics(steps - 1)["loss"]);
+    if last >= 5 {
+        assert_eq!(summary["val/nll_s1"].as_f64(), evaluation(last - last % 5)["val/nll_s1"].as_f64());
+    }
+    assert!(summary.get("val/nll_s2").is_none(), "a null is no last value");
+    assert!(summary["_wandb"]["runtime"].is_i64() && summary["_timestamp"].is_f64(), "{summary}");
+    let times: Vec<f64> = run.history().iter().map(|row| row["_runtime"].as_f64().unwrap()).collect();
+    assert!(times.is_sorted(), "{times:?}");
+}
