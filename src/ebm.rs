@@ -11,6 +11,7 @@ use crate::contrastive::Phases;
 use crate::energy::{self, Autograd, Descended, Descent, Energy, ExpectedEnergy, Noise};
 use crate::metrics::Metrics;
 use crate::params::Params;
+use crate::remat::Remat;
 use crate::transformer::{Linear, Pass, Transformer};
 
 /// Standard deviation of the energy head's weights: larger than the rest, so that energies differ from the start.
@@ -46,6 +47,8 @@ pub struct Output {
     refined: bool,
     info_nce: Metrics,
     contrastive: Option<(Tensor, Phases)>, // beside it, the loss without it
+    /// What the backward pass computes again, where activations were not kept
+    pub remat: Option<Remat>,
 }
 
 impl Output {
@@ -219,7 +222,13 @@ impl Ebm {
 
     /// The loss on `idx`, `targets` (B, T); `refine_steps` = None trains System 1 alone.
     pub fn forward(&self, idx: &Tensor, targets: &Tensor, refine_steps: Option<i64>, pass: Pass) -> Output {
-        let energies_s1 = self.energies(&self.hidden_states(idx, pass), pass); // (B, T, V)
+        let (h, remat) = if pass.remat {
+            let (h, remat) = self.transformer.forward_remat(idx, pass);
+            (h, Some(remat))
+        } else {
+            (self.hidden_states(idx, pass), None)
+        };
+        let energies_s1 = self.energies(&h, pass); // (B, T, V)
         // Difference 4: the original refines on a second pass, with other dropout masks.
         let energies = if pass.train && !self.config.share_hidden && refine_steps.is_some() {
             self.energies(&self.hidden_states(idx, pass), pass)
@@ -238,7 +247,8 @@ impl Ebm {
             nll
         };
         let (loss, info_nce) = self.with_info_nce(nll, &energies_s1, targets);
-        Output { loss, logits, energies, energies_s1, refined: refine_steps.is_some(), info_nce, contrastive: None }
+        let refined = refine_steps.is_some();
+        Output { loss, logits, energies, energies_s1, refined, info_nce, contrastive: None, remat }
     }
 
     /// Adds the in-batch InfoNCE term where its weight is not 0: each text's own continuation against its neighbours'.

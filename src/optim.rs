@@ -101,7 +101,12 @@ impl AdamW {
     /// Adds the gradients of `loss` to those held.
     pub fn backward(&mut self, loss: &Tensor) {
         let params: Vec<&Tensor> = self.groups.iter().flat_map(|g| g.params.iter().map(|p| &p.tensor)).collect();
-        let mut grads = Tensor::run_backward(&[loss], &params, false, false).into_iter();
+        self.add(Tensor::run_backward(&[loss], &params, false, false));
+    }
+
+    /// Adds gradients by all parameters, in their order, to those held.
+    pub fn add(&mut self, grads: Vec<Tensor>) {
+        let mut grads = grads.into_iter();
         for group in &mut self.groups {
             // A parameter that the loss does not reach comes back undefined: its gradient is zero.
             let flat = flatten(group.params.iter().map(|p| match grads.next() {

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
 
 use tch::{Device, Kind, Tensor, no_grad};
 
@@ -19,6 +18,7 @@ use crate::error::Error;
 use crate::fs::{create_run_dir, write_atomically};
 use crate::metrics::{Metrics, row};
 use crate::optim::{AdamW, learning_rate};
+use crate::profile::Profile;
 use crate::sample;
 use crate::tracking::{End, Trackers};
 use crate::transformer::Pass;
@@ -158,8 +158,9 @@ impl Run {
     /// The training loop.
     fn train(&mut self, stop: &AtomicUsize) -> Result<Outcome, Error> {
         let (train, model) = (self.config.train.clone(), self.config.model.clone());
-        let pass = Pass::train(kind(train.dtype));
+        let pass = Pass { remat: train.remat, ..Pass::train(kind(train.dtype)) };
         let mut batches = Batches::new(&self.corpus, &self.config, self.position, self.ebm.device())?;
+        let mut profile = Profile::start(self.ebm.device(), train.profile);
         for step in self.start..train.max_steps {
             // every random number of this step comes from (seed, step), so that a resumed run repeats none and misses none
             tch::manual_seed(mix(train.seed as u64 ^ mix(step as u64)) as i64);
@@ -167,14 +168,14 @@ impl Run {
 
             // forward: System 2 joins after the warm-up
             let (idx, targets) = batches.next(&mut self.position)?; // (B, T) each
-            let started = Instant::now();
+            profile.lap("batch");
             let refine_steps = (step >= model.warmup_steps_no_refine).then_some(model.refine_steps);
             let mut output = self.ebm.forward(&idx, &targets, refine_steps, pass);
             if let Some(contrastive) = &mut self.contrastive {
                 let phases = contrastive.phases(&self.ebm, &targets, &output.energies, pass);
                 output.add_contrastive(phases, model.contrastive_weight);
             }
-            let forward = started.elapsed();
+            let forward = profile.lap("forward");
 
             // a loss that is not a number must not reach the weights; reading it is free on the CPU, elsewhere only when logged
             let log = step % train.log_interval == 0;
@@ -183,8 +184,12 @@ impl Run {
             }
 
             // backward, and the optimizer on accumulation boundaries
-            let started = Instant::now();
-            self.optimizer.backward(&(&output.loss / train.grad_accum_steps as f64));
+            let share = &output.loss / train.grad_accum_steps as f64;
+            match output.remat.take() {
+                Some(remat) => self.optimizer.add(remat.gradients(&self.ebm, &share)),
+                None => self.optimizer.backward(&share),
+            }
+            let backward = profile.lap("backward");
             let done = step + 1;
             let boundary = done % train.grad_accum_steps == 0;
             let mut metrics = Metrics::default();
@@ -192,19 +197,19 @@ impl Run {
                 metrics.add("grad_norm", &self.optimizer.clip_grad_norm(train.grad_clip));
                 self.optimizer.step(lr);
             }
-            let backward = started.elapsed();
+            profile.lap("optimizer");
 
             // log
             if log {
                 metrics.extend(&output.metrics(&targets));
                 metrics.add("alpha", &self.ebm.alpha);
-                let times =
-                    [("lr", lr), ("time/forward", forward.as_secs_f64()), ("time/backward", backward.as_secs_f64())];
                 let loss = output.loss.double_value(&[]); // read from the device
-                let head = times.into_iter().chain([("loss", loss)]).map(|(k, v)| (k.to_owned(), v));
+                let head = [("lr", lr), ("time/forward", forward), ("time/backward", backward), ("loss", loss)];
+                let head = head.into_iter().map(|(name, value)| (name.to_owned(), value));
                 self.tracker.log(&row(step, head.chain(metrics.read())))?; // read from the device
             }
             self.tracker.progress(done);
+            profile.lap("log");
 
             // evaluate, save, stop
             if due(train.eval_interval, done, train.grad_accum_steps) {
@@ -219,6 +224,11 @@ impl Run {
                 self.tracker.note(&format!("Interrupted after step {step}: saved {}", path.display()));
                 return Ok(Outcome::Interrupted(path));
             }
+            profile.lap("eval, save");
+        }
+        if train.profile {
+            self.tracker.note("Where the time went:");
+            profile.summary(train.max_steps - self.start).iter().for_each(|line| self.tracker.note(line));
         }
         let path = self.save("final.pt", train.max_steps)?;
         self.tracker.note("Training complete");

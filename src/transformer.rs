@@ -8,6 +8,7 @@ use crate::cache::Cache;
 use crate::config::ModelConfig;
 use crate::dropout::dropout;
 use crate::params::Params;
+use crate::remat::Remat;
 
 /// PyTorch's LayerNorm constant; the parity tests turn red when it changes.
 const LAYER_NORM_EPS: f64 = 1e-5;
@@ -23,17 +24,19 @@ pub struct Pass {
     pub compute: Kind,
     /// The pass is differentiated twice. Fused attention has no second derivative, so plain attention is used.
     pub second_order: bool,
+    /// Activations are not kept for the backward pass, but computed again there (see [`crate::remat`]).
+    pub remat: bool,
 }
 
 impl Pass {
     /// A pass without dropout or noise.
     pub fn eval(compute: Kind) -> Self {
-        Self { train: false, compute, second_order: false }
+        Self { train: false, compute, second_order: false, remat: false }
     }
 
     /// A training pass.
     pub fn train(compute: Kind) -> Self {
-        Self { train: true, compute, second_order: false }
+        Self { train: true, compute, second_order: false, remat: false }
     }
 }
 
@@ -248,6 +251,21 @@ impl Transformer {
     fn add_positions(&self, tok_emb: &Tensor, start: i64, pass: Pass) -> Tensor {
         let pos_emb = self.wpe.narrow(0, start, tok_emb.size()[1]); // (T, C)
         dropout(&(tok_emb + pos_emb), self.dropout, pass.train)
+    }
+
+    /// Hidden states of `idx` (B, T) → (B, T, C) without keeping what is inside the blocks, and what the backward pass needs.
+    pub fn forward_remat(&self, idx: &Tensor, pass: Pass) -> (Tensor, Remat) {
+        let embedded = self.add_positions(&self.embed(idx), 0, pass);
+        let mut remat = Remat::new(embedded, pass);
+        for block in &self.h {
+            remat.run(|x| block.forward(x, None, pass));
+        }
+        (self.ln_f.forward(remat.output()), remat)
+    }
+
+    /// One block again, in a backward pass.
+    pub(crate) fn block(&self, layer: usize, x: &Tensor, pass: Pass) -> Tensor {
+        self.h[layer].forward(x, None, pass)
     }
 
     /// The linear layers: those whose products dominate the cost.

@@ -12,7 +12,7 @@ use nanoebm::optim::AdamW;
 use nanoebm::transformer::Pass;
 use tch::{Kind, Tensor};
 
-const TRAIN: Pass = Pass { train: true, compute: Kind::Float, second_order: false };
+const TRAIN: Pass = Pass { train: true, compute: Kind::Float, second_order: false, remat: false };
 
 /// The random choices that PyTorch made.
 fn draw(golden: &Golden, case: &str, kind: ContrastiveType) -> Draw {

@@ -14,7 +14,7 @@ use nanoebm::transformer::Pass;
 use serde_json::json;
 use tch::{Kind, Tensor, no_grad};
 
-const EVAL: Pass = Pass { train: false, compute: Kind::Float, second_order: false };
+const EVAL: Pass = Pass { train: false, compute: Kind::Float, second_order: false, remat: false };
 
 /// The models that a cache must serve: refinement as in the original and as here, early stop on and off, soft tokens.
 fn models(golden: &Golden) -> Vec<(&'static str, Ebm)> {

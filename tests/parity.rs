@@ -20,8 +20,8 @@ use serde_json::{Value, json};
 use tch::{Kind, Tensor, no_grad};
 
 const FIXTURES: [&str; 2] = ["a", "b"];
-const EVAL: Pass = Pass { train: false, compute: Kind::Float, second_order: false };
-const TRAIN: Pass = Pass { train: true, compute: Kind::Float, second_order: false };
+const EVAL: Pass = Pass { train: false, compute: Kind::Float, second_order: false, remat: false };
+const TRAIN: Pass = Pass { train: true, compute: Kind::Float, second_order: false, remat: false };
 
 fn f64_of(value: &Value) -> f64 {
     value.as_f64().unwrap()

@@ -81,7 +81,7 @@ fn training_steps(config: &Config, corpus: &Arc<Corpus>, ebm: &Ebm) -> anyhow::R
     let (mut optimizer, mut position) = (AdamW::new(ebm.params(), &config.train, &config.model), Position::default());
     let mut contrastive = Contrastive::new(&config.model);
     let mut batches = Batches::new(corpus, config, position, ebm.device())?;
-    let pass = Pass::train(train::kind(config.train.dtype));
+    let pass = Pass { remat: config.train.remat, ..Pass::train(train::kind(config.train.dtype)) };
     let (mut steps, began) = (Vec::new(), Instant::now());
     while steps.len() < WARM_UP + STEPS && (steps.len() <= WARM_UP || began.elapsed() < PATIENCE) {
         let mut phases = [0.0; 5];
@@ -100,7 +100,10 @@ fn training_steps(config: &Config, corpus: &Arc<Corpus>, ebm: &Ebm) -> anyhow::R
             output.add_contrastive(phases, config.model.contrastive_weight);
         }
         lap(2);
-        optimizer.backward(&output.loss);
+        match output.remat.take() {
+            Some(remat) => optimizer.add(remat.gradients(ebm, &output.loss)),
+            None => optimizer.backward(&output.loss),
+        }
         lap(3);
         let _ = optimizer.clip_grad_norm(config.train.grad_clip);
         optimizer.step(config.train.learning_rate);

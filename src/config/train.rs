@@ -62,6 +62,12 @@ pub struct TrainConfig {
     pub dtype: Dtype,
     /// Accepted for the original's sake; nothing is compiled here.
     pub compile: bool,
+    /// Whether activations are computed again in the backward pass instead of kept.
+    #[serde(default)]
+    pub remat: bool,
+    /// Whether the run says at its end where its time went.
+    #[serde(default)]
+    pub profile: bool,
 }
 
 /// Every key of [`DataConfig`] with what it accepts.
@@ -93,6 +99,8 @@ pub(super) const TRAIN_FIELDS: &[Field] = &[
     field("device", Kind::Device),
     field("dtype", Kind::Choice(Dtype::NAMES)),
     field("compile", Kind::Bool),
+    field("remat", Kind::Bool),
+    field("profile", Kind::Bool),
 ];
 
 impl Default for DataConfig {
