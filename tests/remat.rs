@@ -24,7 +24,6 @@ static GENERATOR: Mutex<()> = Mutex::new(());
 fn gradients(ebm: &Ebm, golden: &Golden, remat: bool) -> (f64, Vec<(String, Tensor)>) {
     let (idx, targets) = golden.batch();
     let pass = Pass { remat, ..Pass::train(Kind::Float) };
-    let _alone = GENERATOR.lock();
     tch::manual_seed(5);
     let mut output = ebm.forward(&idx, &targets, Some(3), pass);
     if let Some(mut contrastive) = Contrastive::new(&ebm.config) {
@@ -42,6 +41,7 @@ fn gradients(ebm: &Ebm, golden: &Golden, remat: bool) -> (f64, Vec<(String, Tens
 
 #[test]
 fn gradients_are_those_of_kept_activations() {
+    let _alone = GENERATOR.lock();
     for name in ["a", "b"] {
         let golden = Golden::open(name);
         let ours = json!({"refine_reduction": "sum", "share_hidden": true, "alpha_learnable": true});
@@ -63,6 +63,7 @@ fn gradients_are_those_of_kept_activations() {
 
 #[test]
 fn dropout_is_the_same_the_second_time() {
+    let _alone = GENERATOR.lock();
     let golden = Golden::open("a");
     let ebm = golden
         .model(&json!({"dropout": 0.3, "share_hidden": true, "refine_reduction": "sum", "use_contrastive": false}));
