@@ -80,18 +80,53 @@ impl<'a> Generation<'a> {
 
     /// The next token of each text.
     pub fn next_tokens(&mut self) -> Vec<i64> {
-        let next = no_grad(|| {
+        let thought = self.think();
+        self.write(&thought)
+    }
+
+    /// Thinks about the next token of each text, and writes nothing yet.
+    pub fn think(&self) -> Thought {
+        no_grad(|| {
             let (t, block_size) = (self.idx.size()[1], self.ebm.config.block_size);
             let context = self.idx.narrow(1, (t - block_size).max(0), t.min(block_size));
             let energies = self.ebm.energies(&self.ebm.hidden_states(&context, self.pass), self.pass); // (N, T, V)
-            let logits = match self.think_steps {
-                Some(steps) => self.ebm.system2(&energies, steps, self.pass),
-                None => -energies,
+            let predictions = match self.think_steps {
+                Some(steps) => self.ebm.trajectory(&energies, steps, self.pass),
+                None => vec![-&energies],
             };
-            self.chooser.choose(&logits.select(1, -1)) // the last position: (N, V) → (N, 1)
-        });
+            let last = |x: &Tensor| x.select(1, -1); // the last position: (N, T, V) → (N, V)
+            let trajectory = Tensor::stack(&predictions.iter().map(last).collect::<Vec<_>>(), 1); // (N, K + 1, V)
+            Thought { energies: last(&energies), trajectory }
+        })
+    }
+
+    /// Chooses the next token of each text from what was thought of it, and appends it.
+    pub fn write(&mut self, thought: &Thought) -> Vec<i64> {
+        let next = no_grad(|| self.chooser.choose(&thought.logits())); // (N, 1)
         self.idx = Tensor::cat(&[&self.idx, &next], 1);
         Vec::<i64>::try_from(next.reshape([-1])).unwrap_or_default() // read from the device: it is printed
+    }
+
+    /// Appends a given token to each text instead.
+    pub fn append(&mut self, token: i64) {
+        let next = self.idx.narrow(1, 0, 1).full_like(token); // (N, 1)
+        self.idx = Tensor::cat(&[&self.idx, &next], 1);
+    }
+}
+
+/// What the model thinks of the next token of N texts.
+#[derive(Debug)]
+pub struct Thought {
+    /// Energy of every token (N, V)
+    pub energies: Tensor,
+    /// The prediction before thinking and after each of the K steps taken (N, K + 1, V), System 1's first
+    pub trajectory: Tensor,
+}
+
+impl Thought {
+    /// The final prediction (N, V).
+    pub fn logits(&self) -> Tensor {
+        self.trajectory.select(1, -1)
     }
 }
 
