@@ -29,5 +29,6 @@ pub mod separation;
 pub mod tracking;
 pub mod train;
 pub mod transformer;
+pub mod viz;
 
 pub use error::Error;

@@ -79,27 +79,51 @@ impl<'a> Generation<'a> {
         num_samples: i64,
         think_steps: Option<i64>,
         chooser: Chooser,
-        context: Context,
         compute: Kind,
     ) -> Self {
         let idx = Tensor::from_slice(prompt).to_device(ebm.device()).unsqueeze(0).repeat([num_samples, 1]); // (N, T)
         let cache = ebm.cache();
         let pass = Pass::eval(compute);
+        let context = Context::Sliding;
         Self { ebm, pass, think_steps, chooser, context, idx, read: 0, cache, energies: None }
+    }
+
+    /// With another answer to a full window; the original's slides.
+    pub fn with_context(self, context: Context) -> Self {
+        Self { context, ..self }
     }
 
     /// The next token of each text.
     pub fn next_tokens(&mut self) -> Vec<i64> {
-        let next = no_grad(|| {
+        let thought = self.think();
+        self.write(&thought)
+    }
+
+    /// Thinks about the next token of each text, and writes nothing yet.
+    pub fn think(&mut self) -> Thought {
+        no_grad(|| {
             let energies = self.window_energies(); // (N, T, V)
-            let logits = match self.think_steps {
-                Some(steps) => self.ebm.system2(&energies, steps, self.pass),
-                None => -energies,
+            let predictions = match self.think_steps {
+                Some(steps) => self.ebm.trajectory(&energies, steps, self.pass),
+                None => vec![-&energies],
             };
-            self.chooser.choose(&logits.select(1, -1)) // the last position: (N, V) → (N, 1)
-        });
+            let last = |x: &Tensor| x.select(1, -1); // the last position: (N, T, V) → (N, V)
+            let trajectory = Tensor::stack(&predictions.iter().map(last).collect::<Vec<_>>(), 1); // (N, K + 1, V)
+            Thought { energies: last(&energies), trajectory }
+        })
+    }
+
+    /// Chooses the next token of each text from what was thought of it, and appends it.
+    pub fn write(&mut self, thought: &Thought) -> Vec<i64> {
+        let next = no_grad(|| self.chooser.choose(&thought.logits())); // (N, 1)
         self.idx = Tensor::cat(&[&self.idx, &next], 1);
         Vec::<i64>::try_from(next.reshape([-1])).unwrap_or_default() // read from the device: it is printed
+    }
+
+    /// Appends a given token to each text instead.
+    pub fn append(&mut self, token: i64) {
+        let next = self.idx.narrow(1, 0, 1).full_like(token); // (N, 1)
+        self.idx = Tensor::cat(&[&self.idx, &next], 1);
     }
 
     /// Energies after every position of the window (N, T, V). Only what is new is read, until the window is full.
@@ -124,11 +148,27 @@ impl<'a> Generation<'a> {
     }
 }
 
+/// What the model thinks of the next token of N texts.
+#[derive(Debug)]
+pub struct Thought {
+    /// Energy of every token (N, V)
+    pub energies: Tensor,
+    /// The prediction before thinking and after each of the K steps taken (N, K + 1, V), System 1's first
+    pub trajectory: Tensor,
+}
+
+impl Thought {
+    /// The final prediction (N, V).
+    pub fn logits(&self) -> Tensor {
+        self.trajectory.select(1, -1)
+    }
+}
+
 /// A text of `len` characters by System 2 as trained, for a look at a model: from a newline, drawn without restrictions.
 pub fn sample_text(ebm: &Ebm, vocab: &Vocab, len: usize, compute: Kind) -> String {
     let (prompt, _) = encode_prompt(vocab, "");
     let chooser = Chooser { temperature: 1.0, top_k: None, top_p: None, sample: true };
-    let mut text = Generation::new(ebm, &prompt, 1, Some(ebm.config.refine_steps), chooser, Context::Sliding, compute);
+    let mut text = Generation::new(ebm, &prompt, 1, Some(ebm.config.refine_steps), chooser, compute);
     (0..len).filter_map(|_| vocab.char(*text.next_tokens().first()?)).collect()
 }
 

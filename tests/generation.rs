@@ -47,7 +47,7 @@ fn uncached(ebm: &Ebm, prompt: &[i64], num: i64, new: usize, think_steps: Option
 
 fn generate(ebm: &Ebm, prompt: &[i64], num: i64, new: usize, think: Option<i64>, context: Context) -> Vec<Vec<i64>> {
     let greedy = Chooser::new(&SampleConfig { sample: Some(false), ..SampleConfig::default() });
-    let mut generation = Generation::new(ebm, prompt, num, think, greedy, context, Kind::Float);
+    let mut generation = Generation::new(ebm, prompt, num, think, greedy, Kind::Float).with_context(context);
     (0..new).map(|_| generation.next_tokens()).collect()
 }
 

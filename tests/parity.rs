@@ -10,7 +10,7 @@
 mod golden;
 
 use golden::{Golden, Ladder};
-use nanoebm::config::{Config, Context, SampleConfig, TrainConfig};
+use nanoebm::config::{Config, SampleConfig, TrainConfig};
 use nanoebm::data::{Corpus, Split};
 use nanoebm::ebm::Ebm;
 use nanoebm::optim::{AdamW, learning_rate};
@@ -172,8 +172,7 @@ fn greedy_texts_identical() {
             let (mode, prompt) = case.strip_prefix("generate.top1.").unwrap().split_once('.').unwrap();
             let (ids, _) = vocab.encode(prompt);
             let think_steps = (mode == "think").then_some(4);
-            let mut generation =
-                Generation::new(&ebm, &ids, 1, think_steps, chooser.clone(), Context::Sliding, Kind::Float);
+            let mut generation = Generation::new(&ebm, &ids, 1, think_steps, chooser.clone(), Kind::Float);
             let new = text.as_str().unwrap().chars().count() - prompt.chars().count();
             let ours: String = (0..new).map(|_| vocab.char(generation.next_tokens()[0]).unwrap()).collect();
             assert_eq!(format!("{prompt}{ours}"), text.as_str().unwrap(), "{name} {case}");

@@ -126,7 +126,7 @@ fn sampling_rate(ebm: &Ebm, (prompt, new): (i64, i64), context: Context, compute
     let chooser = Chooser { temperature: 1.0, top_k: Some(50), top_p: None, sample: true };
     let ids: Vec<i64> = (0..prompt).map(|i| i % ebm.config.vocab_size).collect();
     let rates = (0..3).map(|_| {
-        let mut generation = Generation::new(ebm, &ids, 1, Some(4), chooser.clone(), context, compute);
+        let mut generation = Generation::new(ebm, &ids, 1, Some(4), chooser.clone(), compute).with_context(context);
         generation.next_tokens(); // reads the prompt
         let began = Instant::now();
         (1..new).for_each(|_| drop(generation.next_tokens()));

@@ -54,8 +54,8 @@ fn sample(config: &SampleConfig, quiet: bool) -> anyhow::Result<()> {
     let chooser = Chooser::new(config);
     let compute = train::kind(config.dtype);
     loaded.ebm.keep_weights_in(compute);
-    let (n, context) = (config.num_samples, config.context);
-    let mut generation = Generation::new(&loaded.ebm, &ids, n, think_steps, chooser, context, compute);
+    let mut generation = Generation::new(&loaded.ebm, &ids, config.num_samples, think_steps, chooser, compute)
+        .with_context(config.context);
     let mut out = stdout().lock();
     let rule = |out: &mut dyn Write| if quiet { Ok(()) } else { writeln!(out, "{RULE}") };
     let start: String = ids.iter().filter_map(|&id| vocab.char(id)).collect();

@@ -1,0 +1,3 @@
+//! Pictures of a model thinking.
+
+pub mod report;
