@@ -159,7 +159,7 @@ pub struct Descent {
     pub center: bool,
     /// Two consecutive changes of the mean J below this end the loop; 0 never does, and saves reading J from the device
     pub tolerance: f64,
-    /// Keep every x, the first included
+    /// Keep every x, the first included, and every J
     pub record: bool,
 }
 
@@ -170,6 +170,8 @@ pub struct Descended {
     pub x: Tensor,
     /// With `record`: x₀, x₁, …
     pub trajectory: Vec<Tensor>,
+    /// With `record`: the energy (B, T, 1) of every x that a step was taken from
+    pub values: Vec<Tensor>,
     /// With momentum: u (B, T, V), to go on from
     pub velocity: Option<Tensor>,
 }
@@ -181,7 +183,7 @@ pub fn descend(energy: &dyn Energy, x: Tensor, d: &Descent) -> Descended {
 
 /// Goes down `energy` from `x` (B, T, V) and, with momentum, a velocity: the loop.
 pub fn descend_from(energy: &dyn Energy, mut x: Tensor, mut velocity: Option<Tensor>, d: &Descent) -> Descended {
-    let mut trajectory = Vec::new();
+    let (mut trajectory, mut values) = (Vec::new(), Vec::new());
     let mut convergence = Convergence::new(d.tolerance);
     if d.record {
         trajectory.push(x.shallow_clone());
@@ -208,14 +210,35 @@ pub fn descend_from(energy: &dyn Energy, mut x: Tensor, mut velocity: Option<Ten
         if d.center {
             x = &x - x.mean_dim([-1i64].as_slice(), true, None::<Kind>);
         }
+        // read from the device: the early stop needs it
+        let stop = d.tolerance > 0.0 && convergence.reached(value.mean(Kind::Float).double_value(&[]));
         if d.record {
             trajectory.push(x.shallow_clone());
+            values.push(value);
         }
-        if convergence.reached(&value) {
+        if stop {
             break;
         }
     }
-    Descended { x, trajectory, velocity }
+    Descended { x, trajectory, values, velocity }
+}
+
+/// The early stop of each row of a batch on its own, after a recorded descent without one: where a row would have stopped, it
+/// stays. Rows do not see one another on the way, so that each now has the trajectory it has alone in a batch.
+pub fn stop_each_row(d: &mut Descended, tolerance: f64) {
+    let rows = d.x.size()[0] as usize;
+    let mut convergence: Vec<Convergence> = (0..rows).map(|_| Convergence::new(tolerance)).collect();
+    let mut stopped = vec![false; rows];
+    for (step, value) in d.values.iter().enumerate() {
+        let held = Tensor::from_slice(&stopped).to_device(value.device()).view([-1, 1, 1]); // (B, 1, 1)
+        d.trajectory[step + 1] = d.trajectory[step].where_self(&held, &d.trajectory[step + 1]);
+        let means = value.mean_dim([1i64, 2].as_slice(), false, Kind::Float).to_kind(Kind::Double); // (B, T, 1) → (B)
+        let means = Vec::<f64>::try_from(means).unwrap_or_default(); // read from the device, as in the loop
+        for ((stopped, convergence), mean) in stopped.iter_mut().zip(&mut convergence).zip(means) {
+            *stopped = *stopped || convergence.reached(mean);
+        }
+    }
+    d.x = d.trajectory.last().map_or_else(|| d.x.shallow_clone(), Tensor::shallow_clone);
 }
 
 fn jittered(step_size: &Tensor, jitter: f64) -> Tensor {
@@ -242,11 +265,8 @@ impl Convergence {
         Self { tolerance, previous: None, small_changes: 0 }
     }
 
-    fn reached(&mut self, value: &Tensor) -> bool {
-        if self.tolerance <= 0.0 {
-            return false;
-        }
-        let energy = value.mean(Kind::Float).double_value(&[]); // read from the device: the early stop needs it
+    /// Whether the energy before a step ends the descent after that step.
+    fn reached(&mut self, energy: f64) -> bool {
         let change = self.previous.map(|previous| (previous - energy).abs());
         self.previous = Some(energy);
         self.small_changes = match change {
