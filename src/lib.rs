@@ -5,7 +5,10 @@
 //! text, [`eval`] measures. [`checkpoint`] speaks PyTorch's file format, [`config`] Hydra's command line.
 
 pub mod batches;
+pub mod bootstrap;
+pub mod calibration;
 pub mod checkpoint;
+pub mod compare;
 pub mod config;
 pub mod contrastive;
 pub mod data;
@@ -20,8 +23,11 @@ pub mod metrics;
 pub mod optim;
 pub mod params;
 pub mod program;
+pub mod report;
 pub mod sample;
+pub mod scores;
 pub mod separation;
+pub mod thinking;
 pub mod tracking;
 pub mod train;
 pub mod transformer;
