@@ -96,6 +96,12 @@ pub fn spread(windows: usize, n: usize) -> Vec<usize> {
     (0..n).map(|i| (i as u128 * windows as u128 / n.max(1) as u128) as usize).collect()
 }
 
+/// `0..n` in a random order that the seed decides.
+pub fn permutation(n: usize, seed: u64) -> impl Iterator<Item = usize> {
+    let order = Shuffle::new(n as u64, seed, 0);
+    (0..n as u64).map(move |i| order.get(i) as usize)
+}
+
 /// A pseudo-random permutation of `0..n` that is computed, not stored: a Feistel network over the next power of four,
 /// walked until it lands inside. A stored permutation of a 1 GB text would take 8 GB.
 #[derive(Debug)]

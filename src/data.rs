@@ -194,6 +194,15 @@ pub enum Split {
     Val,
 }
 
+impl From<crate::config::Split> for Split {
+    fn from(split: crate::config::Split) -> Self {
+        match split {
+            crate::config::Split::Train => Split::Train,
+            crate::config::Split::Val => Split::Val,
+        }
+    }
+}
+
 impl Split {
     fn name(self) -> &'static str {
         match self {

@@ -167,37 +167,54 @@ impl Ebm {
 
     /// System 2: descends from System 1's logits on `energies` (B, T, V) for `steps` steps.
     pub fn system2(&self, energies: &Tensor, steps: i64, pass: Pass) -> Tensor {
-        self.refine(energies, steps, pass, false).x
+        self.refine(energies, pass, &self.descent(steps, positions(energies), pass)).x
     }
 
     /// [`Ebm::system2`] with every prediction on the way kept, System 1's first.
     pub fn trajectory(&self, energies: &Tensor, steps: i64, pass: Pass) -> Vec<Tensor> {
-        self.refine(energies, steps, pass, true).trajectory
+        let descent = Descent { record: true, ..self.descent(steps, positions(energies), pass) };
+        self.refine(energies, pass, &descent).trajectory
     }
 
-    fn refine(&self, energies: &Tensor, steps: i64, pass: Pass, record: bool) -> Descended {
+    /// [`Ebm::trajectory`] of each text of a batch as if it were alone in it: `refine_reduction=mean` is over its own positions, and
+    /// the early stop is its own. There are always `steps` + 1 predictions; a text that stopped early stays at its last.
+    pub fn trajectory_alone(&self, energies: &Tensor, steps: i64, pass: Pass) -> Vec<Tensor> {
+        let tolerance = self.config.energy_convergence_threshold;
+        let descent = Descent { record: true, tolerance: 0.0, ..self.descent(steps, energies.size()[1], pass) };
+        let mut descended = self.refine(energies, pass, &descent);
+        if tolerance > 0.0 {
+            energy::stop_each_row(&mut descended, tolerance);
+        }
+        descended.trajectory
+    }
+
+    /// The settings of refinement; a mean energy is one over `positions`.
+    fn descent(&self, steps: i64, positions: i64, pass: Pass) -> Descent {
         let c = &self.config;
-        let positions = (energies.size()[0] * energies.size()[1]) as f64; // B·T
-        let descent = Descent {
+        Descent {
             steps,
             step_size: self.alpha.shallow_clone(),
             jitter: if pass.train { c.alpha_jitter } else { 0.0 },
-            grad_scale: if c.refine_reduction == RefineReduction::Mean { 1.0 / positions } else { 1.0 },
+            grad_scale: if c.refine_reduction == RefineReduction::Mean { 1.0 / positions as f64 } else { 1.0 },
             grad_clamp: c.grad_clamp,
             max_move: c.think_max_move,
             noise: if pass.train { Noise::Decaying(c.langevin_noise) } else { Noise::Off },
             momentum: 0.0,
             center: true,
             tolerance: c.energy_convergence_threshold,
-            record,
-        };
+            record: false,
+        }
+    }
+
+    fn refine(&self, energies: &Tensor, pass: Pass, descent: &Descent) -> Descended {
+        let c = &self.config;
         let hard = ExpectedEnergy { energies, temperature: c.softmax_temperature, entropy_weight: c.entropy_weight };
         let energy: Box<dyn Energy + '_> = match (c.use_soft_tokens, c.mixture_stopgrad) {
             (false, _) => Box::new(hard),
             (true, true) => Box::new(StoppedMixture { ebm: self, pass }),
             (true, false) => Box::new(self.soft_token_energy(pass)),
         };
-        energy::descend(energy.as_ref(), -energies, &descent)
+        energy::descend(energy.as_ref(), -energies, descent)
     }
 
     /// Soft tokens: the prediction is re-embedded as `p @ wte`, read again, and the gradient flows through that.
@@ -268,6 +285,11 @@ impl Ebm {
         metrics.add("info_nce_acc", &scores.argmax(1, false).eq_tensor(&own).to_kind(Kind::Float).mean(Kind::Float));
         (loss + info_nce * weight, metrics)
     }
+}
+
+/// B·T of (B, T, V).
+fn positions(energies: &Tensor) -> i64 {
+    energies.size()[0] * energies.size()[1]
 }
 
 /// Soft tokens with `mixture_stopgrad`: the text is read again at each x, but its energies count as constants in ∂/∂x,

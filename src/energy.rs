@@ -159,7 +159,7 @@ pub struct Descent {
     pub center: bool,
     /// Two consecutive changes of the mean J below this end the loop; 0 never does, and saves reading J from the device
     pub tolerance: f64,
-    /// Keep every x, the first included
+    /// Keep every x, the first included, and every J
     pub record: bool,
 }
 
@@ -170,6 +170,8 @@ pub struct Descended {
     pub x: Tensor,
     /// With `record`: x₀, x₁, …
     pub trajectory: Vec<Tensor>,
+    /// With `record`: the energy (B, T, 1) of every x that a step was taken from
+    pub values: Vec<Tensor>,
     /// With momentum: u (B, T, V), to go on from
     pub velocity: Option<Tensor>,
 }
@@ -181,8 +183,8 @@ pub fn descend(energy: &dyn Energy, x: Tensor, d: &Descent) -> Descended {
 
 /// Goes down `energy` from `x` (B, T, V) and, with momentum, a velocity: the loop.
 pub fn descend_from(energy: &dyn Energy, mut x: Tensor, mut velocity: Option<Tensor>, d: &Descent) -> Descended {
-    let mut trajectory = Vec::new();
-    let mut convergence = Convergence::new(d.tolerance);
+    let (mut trajectory, mut values) = (Vec::new(), Vec::new());
+    let mut means = Vec::new(); // the early stop's
     if d.record {
         trajectory.push(x.shallow_clone());
     }
@@ -208,14 +210,38 @@ pub fn descend_from(energy: &dyn Energy, mut x: Tensor, mut velocity: Option<Ten
         if d.center {
             x = &x - x.mean_dim([-1i64].as_slice(), true, None::<Kind>);
         }
+        if d.tolerance > 0.0 {
+            means.push(value.mean(Kind::Float));
+        }
         if d.record {
             trajectory.push(x.shallow_clone());
+            values.push(value);
         }
-        if step + 1 < d.steps && convergence.reached(&value) {
+        // Read from the device only where it can end the loop early.
+        if step + 1 < d.steps && means.len() >= 3 && settled(&read(&means[means.len() - 3..]), d.tolerance) {
             break;
         }
     }
-    Descended { x, trajectory, velocity }
+    Descended { x, trajectory, values, velocity }
+}
+
+/// The early stop of each row of a batch on its own, after a recorded descent without one: where a row would have stopped, it
+/// stays. Rows do not see one another on the way, so that each now has the trajectory it has alone in a batch.
+pub fn stop_each_row(d: &mut Descended, tolerance: f64) {
+    let rows = d.x.size()[0] as usize;
+    let mut means: Vec<Vec<f64>> = vec![Vec::new(); rows];
+    let mut stopped = vec![false; rows];
+    for (step, value) in d.values.iter().enumerate() {
+        let held = Tensor::from_slice(&stopped).to_device(value.device()).view([-1, 1, 1]); // (B, 1, 1)
+        d.trajectory[step + 1] = d.trajectory[step].where_self(&held, &d.trajectory[step + 1]);
+        let now = value.mean_dim([1i64, 2].as_slice(), false, Kind::Float).to_kind(Kind::Double); // (B, T, 1) → (B)
+        let now = Vec::<f64>::try_from(now).unwrap_or_default(); // read from the device
+        for ((stopped, means), mean) in stopped.iter_mut().zip(&mut means).zip(now) {
+            means.push(mean);
+            *stopped = *stopped || settled(means, tolerance);
+        }
+    }
+    d.x = d.trajectory.last().map_or_else(|| d.x.shallow_clone(), Tensor::shallow_clone);
 }
 
 fn jittered(step_size: &Tensor, jitter: f64) -> Tensor {
@@ -230,24 +256,13 @@ fn clamped(x: &Tensor, limit: f64) -> Tensor {
     if limit.is_finite() { x.clamp(-limit, limit) } else { x.shallow_clone() }
 }
 
-/// The original's early stop: two consecutive changes of the mean energy below a threshold.
-struct Convergence {
-    tolerance: f64,
-    means: Vec<Tensor>,
+/// The original's early stop, after a step: the last two changes of the mean energy are below a threshold.
+fn settled(means: &[f64], tolerance: f64) -> bool {
+    let [.., a, b, c] = means else { return false };
+    (a - b).abs() < tolerance && (b - c).abs() < tolerance
 }
 
-impl Convergence {
-    fn new(tolerance: f64) -> Self {
-        Self { tolerance, means: Vec::new() }
-    }
-
-    fn reached(&mut self, value: &Tensor) -> bool {
-        if self.tolerance <= 0.0 {
-            return false;
-        }
-        self.means.push(value.mean(Kind::Float));
-        let [.., a, b, c] = self.means.as_slice() else { return false };
-        let means = Vec::<f64>::try_from(Tensor::stack(&[a, b, c], 0).to_kind(Kind::Double)).unwrap_or_default(); // read from the device
-        means.windows(2).all(|pair| (pair[0] - pair[1]).abs() < self.tolerance)
-    }
+/// Scalars, in one transfer from the device.
+fn read(scalars: &[Tensor]) -> Vec<f64> {
+    Vec::try_from(Tensor::stack(scalars, 0).to_kind(Kind::Double)).unwrap_or_default()
 }

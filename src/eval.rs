@@ -1,12 +1,23 @@
 //! Measuring a model on a whole split: System 1 against System 2.
+//!
+//! Each window is measured as if it were alone in its batch ([`Ebm::trajectory_alone`]): in the original the early stop and a mean
+//! energy are over the batch, so that batches of one window are what it is compared with. The batch size is a matter of speed,
+//! and of the rounding of matrix products.
+
+use std::fmt;
 
 use serde::Serialize;
-use tch::{Kind, no_grad};
+use tch::{Device, Kind, Tensor, no_grad};
 
 use crate::data::{Corpus, DataError, Split};
 use crate::ebm::Ebm;
+use crate::scores::{Base, Scores, Summary};
 use crate::separation::Separation;
+use crate::thinking::Thinking;
 use crate::transformer::Pass;
+
+/// Logits that are kept at a time, 256 MB: where steps, context and vocabulary are large, fewer windows go through at once.
+pub const MOST_LOGITS: usize = 1 << 26;
 
 /// Means over all positions of all windows; NLL in nats per character.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -32,9 +43,29 @@ pub struct Report {
     /// How well energies tell text from corrupted text, where that was asked for
     #[serde(skip_serializing_if = "Option::is_none")]
     pub separation: Option<Separation>,
+    /// The measures by numbers of steps, where that was asked for
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub thinking: Option<Thinking>,
 }
 
 impl Report {
+    /// From the measures of System 1 and of System 2 after `refine_steps`.
+    pub fn new(s1: &Summary, s2: &Summary, windows: usize, refine_steps: i64) -> Self {
+        Self {
+            nll_s1: s1.nll,
+            nll_s2: s2.nll,
+            ppl_s1: s1.nll.exp(),
+            ppl_s2: s2.nll.exp(),
+            energy_initial: s1.energy,
+            energy_final: s2.energy,
+            energy_gap: s1.energy - s2.energy,
+            windows,
+            refine_steps,
+            separation: None,
+            thinking: None,
+        }
+    }
+
     /// Bits per character of an NLL.
     pub fn bits(nll: f64) -> f64 {
         nll / std::f64::consts::LN_2
@@ -47,6 +78,84 @@ pub fn window_offsets(corpus: &Corpus, split: Split, block_size: i64) -> Result<
     Ok((0..last).step_by(block_size as usize).collect())
 }
 
+/// Windows of a text.
+#[derive(Debug, Clone)]
+pub struct Windows<'a> {
+    /// The text
+    pub corpus: &'a Corpus,
+    /// The part they are in
+    pub split: Split,
+    /// Where they begin in it
+    pub offsets: Vec<usize>,
+    /// Their length T
+    pub block_size: i64,
+}
+
+impl<'a> Windows<'a> {
+    /// All [`window_offsets`] of a split.
+    pub fn consecutive(corpus: &'a Corpus, split: Split, block_size: i64) -> Result<Self, DataError> {
+        Ok(Self { corpus, split, offsets: window_offsets(corpus, split, block_size)?, block_size })
+    }
+
+    /// `idx`, `targets` (B, T) of all windows in turn.
+    pub fn batches(&self, batch_size: i64, device: Device) -> impl Iterator<Item = (Tensor, Tensor)> {
+        let batches = self.offsets.chunks(batch_size as usize);
+        batches.map(move |offsets| self.corpus.batch(self.split, offsets, self.block_size, device))
+    }
+}
+
+/// A way of predicting.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Prediction {
+    /// System 2 after a number of steps; after none, System 1
+    Steps(i64),
+    /// System 1 with its logits divided by a temperature
+    Temperature(f64),
+}
+
+impl fmt::Display for Prediction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Steps(0) => f.write_str("System 1"),
+            Self::Steps(1) => f.write_str("System 2, 1 step"),
+            Self::Steps(steps) => write!(f, "System 2, {steps} steps"),
+            Self::Temperature(t) => write!(f, "System 1, T = {t:.2}"),
+        }
+    }
+}
+
+/// Measures predictions on all windows, from one pass of the transformer and one recorded descent for each; calls `progress` with
+/// the number done after each batch.
+pub fn measure(
+    ebm: &Ebm,
+    windows: &Windows,
+    predictions: &[Prediction],
+    (batch_size, compute): (i64, Kind),
+    mut progress: impl FnMut(u64),
+) -> Vec<Scores> {
+    let steps = |prediction: &Prediction| if let Prediction::Steps(steps) = prediction { *steps } else { 0 };
+    let most = predictions.iter().map(steps).max().unwrap_or_default();
+    let kept = (most + 1).saturating_mul(windows.block_size * ebm.config.vocab_size); // numbers of one window's trajectory
+    let batch_size = batch_size.min((MOST_LOGITS as i64 / kept).max(1));
+    let pass = Pass::eval(compute);
+    let mut scores = vec![Scores::default(); predictions.len()];
+    for (idx, targets) in windows.batches(batch_size, ebm.device()) {
+        no_grad(|| {
+            let energies = ebm.energies(&ebm.hidden_states(&idx, pass), pass); // (B, T, V)
+            let base = Base::new(&energies);
+            let trajectory = ebm.trajectory_alone(&energies, most, pass); // most + 1 of (B, T, V)
+            for (prediction, scores) in predictions.iter().zip(&mut scores) {
+                match prediction {
+                    Prediction::Steps(steps) => scores.add(&trajectory[*steps as usize], &targets, &base),
+                    Prediction::Temperature(t) => scores.add(&(&trajectory[0] / *t), &targets, &base),
+                }
+            }
+        });
+        progress(idx.size()[0] as u64);
+    }
+    scores
+}
+
 /// Evaluates on windows at `offsets`; calls `progress` with the number done after each batch.
 pub fn evaluate(
     ebm: &Ebm,
@@ -54,30 +163,10 @@ pub fn evaluate(
     (split, offsets): (Split, &[usize]),
     (refine_steps, batch_size): (i64, i64),
     compute: Kind,
-    mut progress: impl FnMut(u64),
+    progress: impl FnMut(u64),
 ) -> Report {
-    let names = ["nll_s1", "nll_s2", "initial_energy", "final_energy"];
-    let mut sums = [0.0; 4];
-    for batch in offsets.chunks(batch_size as usize) {
-        let (idx, targets) = corpus.batch(split, batch, ebm.config.block_size, ebm.device());
-        let metrics =
-            no_grad(|| ebm.forward(&idx, &targets, Some(refine_steps), Pass::eval(compute))).metrics(&targets);
-        for (sum, name) in sums.iter_mut().zip(names) {
-            *sum += metrics.get(name) * batch.len() as f64;
-        }
-        progress(batch.len() as u64);
-    }
-    let [nll_s1, nll_s2, energy_initial, energy_final] = sums.map(|sum| sum / offsets.len() as f64);
-    Report {
-        nll_s1,
-        nll_s2,
-        ppl_s1: nll_s1.exp(),
-        ppl_s2: nll_s2.exp(),
-        energy_initial,
-        energy_final,
-        energy_gap: energy_initial - energy_final,
-        windows: offsets.len(),
-        refine_steps,
-        separation: None,
-    }
+    let windows = Windows { corpus, split, offsets: offsets.to_vec(), block_size: ebm.config.block_size };
+    let predictions = [Prediction::Steps(0), Prediction::Steps(refine_steps)];
+    let scores = measure(ebm, &windows, &predictions, (batch_size, compute), progress);
+    Report::new(&scores[0].summary(), &scores[1].summary(), offsets.len(), refine_steps)
 }

@@ -5,8 +5,11 @@
 //! text, [`eval`] measures. [`checkpoint`] speaks PyTorch's file format, [`config`] Hydra's command line.
 
 pub mod batches;
+pub mod bootstrap;
 pub mod cache;
+pub mod calibration;
 pub mod checkpoint;
+pub mod compare;
 pub mod config;
 pub mod contrastive;
 pub mod data;
@@ -24,8 +27,11 @@ pub mod params;
 pub mod profile;
 pub mod program;
 pub mod remat;
+pub mod report;
 pub mod sample;
+pub mod scores;
 pub mod separation;
+pub mod thinking;
 pub mod tracking;
 pub mod train;
 pub mod transformer;

@@ -55,6 +55,12 @@ pub fn load(
 }
 
 impl Loaded {
+    /// The text that was asked for, else the one that the checkpoint records where it is still there, else Shakespeare.
+    pub fn data_path(&self, asked: Option<&Path>) -> PathBuf {
+        let recorded = self.checkpoint.data_path.as_deref().filter(|path| path.is_file());
+        asked.or(recorded).unwrap_or(Path::new("shakespeare.txt")).to_owned()
+    }
+
     /// The vocabulary of the file, else that of the text at `data_path`, which must fit the model.
     pub fn vocab(&self, data_path: &Path) -> Result<Vocab, Error> {
         let vocab = match self.checkpoint.vocab() {

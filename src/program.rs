@@ -1,9 +1,12 @@
 //! What the programs share: one way to end.
 
+use std::io::IsTerminal;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook};
 use std::process::ExitCode;
 
-use crate::config::ConfigError;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::config::{ConfigError, Flags};
 
 /// Exit status of a usage error.
 const USAGE: u8 = 2;
@@ -67,6 +70,38 @@ pub fn print(text: &str) -> anyhow::Result<u8> {
     use std::io::Write;
     std::io::stdout().write_all(text.as_bytes())?;
     Ok(0)
+}
+
+/// How a program tells what it measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Output {
+    /// Tables for people
+    Text,
+    /// One JSON object and nothing else
+    Json,
+    /// A CSV table and nothing else
+    Csv,
+}
+
+impl Output {
+    /// What the flags ask for.
+    pub fn of(flags: &Flags) -> Result<Self, ConfigError> {
+        match (flags.has("json"), flags.has("csv")) {
+            (true, true) => {
+                Err(ConfigError::Usage("--json and --csv are two forms of one output; give one".to_owned()))
+            }
+            (true, false) => Ok(Self::Json),
+            (false, true) => Ok(Self::Csv),
+            (false, false) => Ok(Self::Text),
+        }
+    }
+}
+
+/// A bar on standard error that counts windows, where somebody can see it.
+pub fn windows_bar(windows: usize) -> ProgressBar {
+    let bar = if std::io::stderr().is_terminal() { ProgressBar::new(windows as u64) } else { ProgressBar::hidden() };
+    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} windows, {eta} left");
+    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 /// Says a sentence to people. A reader that went away, or a full disk behind `>`, does not stop the work.

@@ -15,6 +15,7 @@ use nanoebm::data::{Corpus, Split};
 use nanoebm::ebm::Ebm;
 use nanoebm::optim::{AdamW, learning_rate};
 use nanoebm::sample::{Chooser, Generation};
+use nanoebm::scores::{Base, Scores};
 use nanoebm::transformer::Pass;
 use serde_json::{Value, json};
 use tch::{Kind, Tensor, no_grad};
@@ -68,6 +69,78 @@ fn refinement_step_by_step() {
                 // α = 5e4 enlarges the last bit of System 1's energies by more than the tolerance elsewhere.
                 let tolerance = if case.ends_with("a5e4_clamp") { 1e-4 } else { 1e-5 };
                 ladder.close(&format!("{name} {case} x_{k}"), x, &theirs.get(k as i64), tolerance);
+            }
+        }
+        ladder.finish();
+    }
+}
+
+/// Evaluation descends every text of a batch as if it were alone. In the golden batch a mean energy is over the positions of all B
+/// texts, which α / B makes up for; a text that has stopped stays.
+#[test]
+fn each_text_of_a_batch_descends_alone() {
+    for name in FIXTURES {
+        let golden = Golden::open(name);
+        let (idx, _) = golden.batch();
+        let b = idx.size()[0];
+        let mut ladder = Ladder::default();
+        for (case, fields) in golden.cases("refine.") {
+            let mut over = fields["over"].as_object().cloned().unwrap_or_default();
+            let is_mean = over.get("refine_reduction").is_none_or(|reduction| reduction == "mean");
+            let alpha = f64_of(&fields["alpha"]) / if is_mean { b as f64 } else { 1.0 };
+            over.insert("use_soft_tokens".into(), fields["soft"].clone());
+            over.insert("energy_convergence_threshold".into(), fields["threshold"].clone());
+            over.insert("alpha_value".into(), alpha.into());
+            let ebm = golden.model(&Value::Object(over));
+            let steps = fields["steps"].as_i64().unwrap();
+            let ours = no_grad(|| ebm.trajectory_alone(&energies(&ebm, &idx), steps, EVAL));
+            assert_eq!(ours.len() as i64, steps + 1);
+            let theirs = golden.tensor(&case);
+            let last = fields["trajectory_len"].as_i64().unwrap() - 1;
+            for (k, x) in ours.iter().enumerate() {
+                let tolerance = if case.ends_with("a5e4_clamp") { 1e-4 } else { 1e-5 };
+                ladder.close(&format!("{name} {case} x_{k} alone"), x, &theirs.get(last.min(k as i64)), tolerance);
+            }
+            for row in 0..b {
+                let alone = no_grad(|| ebm.trajectory(&energies(&ebm, &idx.narrow(0, row, 1)), steps, EVAL));
+                let x = ours[steps as usize].narrow(0, row, 1);
+                ladder.close(&format!("{name} {case} row {row}"), &x, &alone[alone.len() - 1], 1e-4);
+            }
+        }
+        ladder.finish();
+    }
+}
+
+/// What `eval` reports of a trajectory are the original's metrics of it.
+#[test]
+fn measures_of_the_golden_trajectories() {
+    for name in FIXTURES {
+        let golden = Golden::open(name);
+        let (idx, targets) = golden.batch();
+        let mut ladder = Ladder::default();
+        for (case, fields) in golden.cases("train.s2") {
+            if !fields["metrics"]["cd_loss"].is_null() {
+                continue;
+            }
+            let ebm = golden.model(&fields["over"]);
+            let steps = fields["steps"].as_i64().unwrap();
+            let (mut s1, mut s2) = (Scores::default(), Scores::default());
+            no_grad(|| {
+                let energies = energies(&ebm, &idx);
+                let (base, trajectory) = (Base::new(&energies), ebm.trajectory(&energies, steps, EVAL));
+                s1.add(&trajectory[0], &targets, &base);
+                s2.add(&trajectory[trajectory.len() - 1], &targets, &base);
+            });
+            let (s1, s2) = (s1.summary(), s2.summary());
+            let ours = [
+                ("nll_s1", s1.nll),
+                ("nll_s2", s2.nll),
+                ("initial_energy", s1.energy),
+                ("final_energy", s2.energy),
+                ("energy_gap", s2.energy_gap),
+            ];
+            for (metric, value) in ours {
+                ladder.number(&format!("{name} {case} {metric}"), value, f64_of(&fields["metrics"][metric]), 1e-5);
             }
         }
         ladder.finish();
@@ -189,11 +262,15 @@ fn validation_windows() {
         let case = &golden.json["cases"]["val_first_200_windows"];
         let mut offsets = nanoebm::eval::window_offsets(&corpus, Split::Val, ebm.config.block_size).unwrap();
         offsets.truncate(200);
-        let report = nanoebm::eval::evaluate(&ebm, &corpus, (Split::Val, &offsets), (4, 1), Kind::Float, |_| {});
         let mut ladder = Ladder::default();
-        ladder.number(&format!("{name} nll_s1"), report.nll_s1, f64_of(&case["nll_s1"]), 1e-6);
-        ladder.number(&format!("{name} nll_s2"), report.nll_s2, f64_of(&case["nll_s2"]), 1e-6);
-        assert_eq!(report.windows, 200);
+        for batch_size in [1, 16] {
+            let work = (4, batch_size);
+            let report = nanoebm::eval::evaluate(&ebm, &corpus, (Split::Val, &offsets), work, Kind::Float, |_| {});
+            for (key, value) in [("nll_s1", report.nll_s1), ("nll_s2", report.nll_s2)] {
+                ladder.number(&format!("{name} {key}, {batch_size} at a time"), value, f64_of(&case[key]), 1e-6);
+            }
+            assert_eq!(report.windows, 200);
+        }
         ladder.finish();
     }
 }

@@ -63,16 +63,19 @@ fn groups<T: Root>(composed: &Composed, files: &Files) -> Vec<(String, String)> 
     composed.groups.iter().map(row).collect()
 }
 
-/// A row for each key; the keys of an open section share one unless they are set.
+/// A row for each key; an open section has one, then those of its keys that are set.
 fn keys<T: Root>(known: &Schema, tree: &Tree) -> Vec<(String, String)> {
     let mut rows = Vec::new();
+    let mut described = None;
     for key in &known.keys {
+        let section = key.name.split_once('.').map_or("", |(section, _)| section);
+        if key.open && described != Some(section) {
+            described = Some(section);
+            rows.push((format!("{section}.KEY=VALUE"), comment(T::FILE, section)));
+        }
         if let Some(value) = tree.get(&key.name) {
             rows.push((format!("{}={}", key.name, shown(value)), help_of::<T>(&key.name)));
         }
-    }
-    if known.keys.iter().any(|key| key.open) {
-        rows.push(("model.KEY=VALUE".to_owned(), comment(T::FILE, "model")));
     }
     rows
 }
@@ -91,6 +94,8 @@ fn shown(value: &serde_yaml::Value) -> String {
 /// The line of help of a key, by its dotted name: the comment in the program's file, or in its group's `default`.
 pub fn help_of<T: Root>(key: &str) -> String {
     match key.split_once('.') {
+        // A model of its own has the model's keys.
+        Some((_, leaf)) if leaf.starts_with("model.") => help_of::<T>(leaf),
         Some((section, leaf)) => comment(&format!("{section}/default"), leaf),
         None => comment(T::FILE, key),
     }

@@ -29,7 +29,7 @@ pub use files::SHIPPED;
 pub use help::help_of;
 pub use model::ModelConfig;
 pub use overrides::{Override, Verb};
-pub use programs::{EvalConfig, ModelOverrides, SampleConfig};
+pub use programs::{Candidate, CompareConfig, EvalConfig, ModelOverrides, SampleConfig};
 pub use root::{Root, Schema};
 pub use train::{DataConfig, TrainConfig};
 
@@ -71,6 +71,12 @@ impl Default for SampleConfig {
 }
 
 impl Default for EvalConfig {
+    fn default() -> Self {
+        shipped(&[])
+    }
+}
+
+impl Default for CompareConfig {
     fn default() -> Self {
         shipped(&[])
     }

@@ -1,4 +1,4 @@
-//! The settings of the programs that read a checkpoint: `sample` and `eval`.
+//! The settings of the programs that read a checkpoint: `sample`, `eval` and `compare`.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_yaml::Value;
 
 use super::choice::{Context, Dtype, Mode, Split};
+use super::error::ConfigError;
 
 /// Keys of the model's configuration that replace the checkpoint's (see [`super::ModelConfig::apply`]).
 pub type ModelOverrides = BTreeMap<String, Value>;
@@ -67,11 +68,13 @@ pub struct EvalConfig {
     pub split: Split,
     /// Refinement steps; null is the checkpoint's.
     pub refine_steps: Option<i64>,
+    /// Numbers of refinement steps to measure side by side; null is `refine_steps` alone.
+    pub steps: Option<Vec<i64>>,
     /// Windows to evaluate; null is all.
     pub max_windows: Option<i64>,
     /// Whether to tell text from corrupted text as well.
     pub separation: bool,
-    /// Windows per batch.
+    /// Windows at a time; the numbers do not depend on it.
     pub batch_size: i64,
     /// `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
     pub device: String,
@@ -79,4 +82,85 @@ pub struct EvalConfig {
     pub dtype: Dtype,
     /// Keys that replace the checkpoint's.
     pub model: ModelOverrides,
+}
+
+/// Settings of `compare`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CompareConfig {
+    /// What the others are compared with.
+    pub a: Candidate,
+    /// The second.
+    pub b: Candidate,
+    /// A third, where there is one.
+    pub c: Candidate,
+    /// A fourth.
+    pub d: Candidate,
+    /// A fifth.
+    pub e: Candidate,
+    /// A sixth.
+    pub f: Candidate,
+    /// Text to evaluate on; null is that of `a`, else `shakespeare.txt`.
+    pub data_path: Option<PathBuf>,
+    /// Which part of the text.
+    pub split: Split,
+    /// Refinement steps of all; null is each checkpoint's.
+    pub refine_steps: Option<i64>,
+    /// Length of the windows; null is the checkpoints', which must then agree.
+    pub block_size: Option<i64>,
+    /// Windows to evaluate; null is all.
+    pub max_windows: Option<i64>,
+    /// Windows at a time; the numbers do not depend on it.
+    pub batch_size: i64,
+    /// `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
+    pub device: String,
+    /// Precision of the forward pass.
+    pub dtype: Dtype,
+    /// Keys that replace every checkpoint's.
+    pub model: ModelOverrides,
+}
+
+/// One of the models that `compare` compares: a checkpoint and settings of its own.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// Its checkpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<PathBuf>,
+    /// Its refinement steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refine_steps: Option<i64>,
+    /// Keys that replace the checkpoint's, as `model.KEY`.
+    #[serde(flatten)]
+    pub model: ModelOverrides,
+}
+
+impl CompareConfig {
+    /// The names of the candidates.
+    pub const NAMES: [&'static str; 6] = ["a", "b", "c", "d", "e", "f"];
+
+    /// The candidates that were given, each under its name, with the settings of all beneath its own. Two at least, the first of them
+    /// `a`; one with settings needs a checkpoint.
+    pub fn candidates(&self) -> Result<Vec<(&'static str, Candidate)>, ConfigError> {
+        let all = [&self.a, &self.b, &self.c, &self.d, &self.e, &self.f];
+        let mut given = Vec::new();
+        for (name, own) in Self::NAMES.into_iter().zip(all) {
+            if own.checkpoint.is_none() && *own != Candidate::default() {
+                let problem = format!("{name} has settings but no checkpoint; add {name}=FILE");
+                return Err(ConfigError::Relation(problem));
+            }
+            if own.checkpoint.is_some() {
+                let mut candidate = own.clone();
+                candidate.refine_steps = own.refine_steps.or(self.refine_steps);
+                candidate.model =
+                    self.model.iter().map(|(key, value)| (format!("model.{key}"), value.clone())).collect();
+                candidate.model.extend(own.model.clone());
+                given.push((name, candidate));
+            }
+        }
+        if self.a.checkpoint.is_none() || given.len() < 2 {
+            let problem = "compare needs two checkpoints or more: a=FILE b=FILE";
+            return Err(ConfigError::Relation(problem.to_owned()));
+        }
+        Ok(given)
+    }
 }

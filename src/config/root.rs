@@ -9,7 +9,7 @@ use serde_yaml::Value;
 use super::choice::{Context, Dtype, Mode, Split};
 use super::error::ConfigError;
 use super::schema::{self, Field, Kind, field, optional, show};
-use super::{Config, EvalConfig, SampleConfig, model, train};
+use super::{CompareConfig, Config, EvalConfig, SampleConfig, model, train};
 
 /// Values by dotted key.
 pub type Tree = BTreeMap<String, Value>;
@@ -69,13 +69,13 @@ impl Schema {
         self
     }
 
-    /// The README's names of the model's keys, with and without `model.`.
-    fn model_aliases(mut self) -> Self {
+    /// The README's names of the model's keys, with and without `model.`, all below `prefix`.
+    fn model_aliases(mut self, prefix: &str) -> Self {
         for (other, own) in model::ALIASES {
-            for other in [other.to_string(), format!("model.{other}")] {
+            for other in [format!("{prefix}{other}"), format!("{prefix}model.{other}")] {
                 // `sample` has steps of its own.
                 if self.keys.iter().all(|key| key.name != other) {
-                    self = self.alias(&other, &format!("model.{own}"));
+                    self = self.alias(&other, &format!("{prefix}model.{own}"));
                 }
             }
         }
@@ -148,8 +148,24 @@ const EVAL_TOP: &[Field] = &[
     optional("data_path", Kind::Path),
     field("split", Kind::Choice(Split::NAMES)),
     optional("refine_steps", Kind::COUNT_OR_ZERO),
+    optional("steps", Kind::COUNTS_OR_ZERO),
     optional("max_windows", Kind::COUNT),
     field("separation", Kind::Bool),
+    field("batch_size", Kind::COUNT),
+    field("device", Kind::Device),
+    field("dtype", Kind::Choice(Dtype::NAMES)),
+];
+
+/// The keys of [`super::Candidate`] beside those of its model.
+const CANDIDATE: &[Field] = &[optional("checkpoint", Kind::Path), optional("refine_steps", Kind::COUNT_OR_ZERO)];
+
+/// The keys of [`CompareConfig`] that stand at the top.
+const COMPARE_TOP: &[Field] = &[
+    optional("data_path", Kind::Path),
+    field("split", Kind::Choice(Split::NAMES)),
+    optional("refine_steps", Kind::COUNT_OR_ZERO),
+    optional("block_size", Kind::COUNT),
+    optional("max_windows", Kind::COUNT),
     field("batch_size", Kind::COUNT),
     field("device", Kind::Device),
     field("dtype", Kind::Choice(Dtype::NAMES)),
@@ -164,7 +180,7 @@ impl Root for Config {
             .section("data", train::DATA_FIELDS, false)
             .section("train", train::TRAIN_FIELDS, false)
             .section("", TRAIN_TOP, false)
-            .model_aliases()
+            .model_aliases("")
     }
 
     fn settle(typed: &mut Tree, base: &Tree) -> Result<Vec<String>, ConfigError> {
@@ -230,8 +246,8 @@ impl Root for SampleConfig {
         Schema::default()
             .section("", SAMPLE_TOP, false)
             .section("model", model::FIELDS, true)
-            .model_aliases()
-            .steps_aliases("think_steps", "refine_steps")
+            .model_aliases("")
+            .steps_aliases("", "think_steps", "refine_steps")
     }
 
     fn settle(typed: &mut Tree, base: &Tree) -> Result<Vec<String>, ConfigError> {
@@ -271,8 +287,8 @@ impl Root for EvalConfig {
         Schema::default()
             .section("", EVAL_TOP, false)
             .section("model", model::FIELDS, true)
-            .model_aliases()
-            .steps_aliases("refine_steps", "think_steps")
+            .model_aliases("")
+            .steps_aliases("", "refine_steps", "think_steps")
     }
 
     fn settle(_typed: &mut Tree, _base: &Tree) -> Result<Vec<String>, ConfigError> {
@@ -280,17 +296,55 @@ impl Root for EvalConfig {
     }
 
     fn validate(&self) -> Result<(), ConfigError> {
+        if let (Some(steps), Some(refine_steps)) = (&self.steps, self.refine_steps) {
+            let steps: Vec<String> = steps.iter().map(i64::to_string).collect();
+            return Err(ConfigError::Relation(format!(
+                "steps={} and refine_steps={refine_steps} both say how many steps to measure; give one",
+                steps.join(",")
+            )));
+        }
         schema::check_section("", EVAL_TOP, self)
     }
 }
 
+impl Root for CompareConfig {
+    const FILE: &'static str = "compare";
+
+    fn schema() -> Schema {
+        let mut schema = Schema::default();
+        for name in Self::NAMES {
+            let prefix = format!("{name}.");
+            schema = schema
+                .section(name, CANDIDATE, true)
+                .section(&format!("{name}.model"), model::FIELDS, true)
+                .alias(name, &format!("{name}.checkpoint"))
+                .model_aliases(&prefix)
+                .steps_aliases(&prefix, "refine_steps", "think_steps");
+        }
+        schema.section("", COMPARE_TOP, false).section("model", model::FIELDS, true).model_aliases("").steps_aliases(
+            "",
+            "refine_steps",
+            "think_steps",
+        )
+    }
+
+    fn settle(_typed: &mut Tree, _base: &Tree) -> Result<Vec<String>, ConfigError> {
+        Ok(Vec::new())
+    }
+
+    fn validate(&self) -> Result<(), ConfigError> {
+        schema::check_section("", COMPARE_TOP, self)
+    }
+}
+
 impl Schema {
-    /// Makes the number of steps a setting of the program: every other name, the model's too, leads to `own`.
-    fn steps_aliases(mut self, own: &str, other: &str) -> Self {
-        const MODEL: &str = "model.refine_steps";
-        self.aliases.retain(|(_, name)| name != MODEL);
-        for name in [other, MODEL, "model.think_steps"] {
-            self = self.alias(name, own);
+    /// Makes the number of steps a setting of the program, or of what `prefix` names: every other name, the model's too, leads to
+    /// `own`.
+    fn steps_aliases(mut self, prefix: &str, own: &str, other: &str) -> Self {
+        let model = format!("{prefix}model.refine_steps");
+        self.aliases.retain(|(_, name)| *name != model);
+        for name in [format!("{prefix}{other}"), model, format!("{prefix}model.think_steps")] {
+            self = self.alias(&name, &format!("{prefix}{own}"));
         }
         self
     }

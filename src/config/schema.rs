@@ -65,6 +65,13 @@ pub enum Kind {
         /// The greatest.
         max: i64,
     },
+    /// One or more integers, each from `min` to `max`: `[0, 1, 2]` or `0,1,2`.
+    Ints {
+        /// The least.
+        min: i64,
+        /// The greatest.
+        max: i64,
+    },
     /// A float in an interval.
     Float(Interval),
     /// Any text, taken as typed.
@@ -82,6 +89,8 @@ impl Kind {
     pub const COUNT: Self = Self::Int { min: 1, max: i32::MAX as i64 };
     /// An integer of 0 or more.
     pub const COUNT_OR_ZERO: Self = Self::Int { min: 0, max: i32::MAX as i64 };
+    /// Integers of 0 or more.
+    pub const COUNTS_OR_ZERO: Self = Self::Ints { min: 0, max: i32::MAX as i64 };
     /// Any integer.
     pub const ANY_INT: Self = Self::Int { min: i64::MIN, max: i64::MAX };
 
@@ -96,6 +105,7 @@ impl fmt::Display for Kind {
         match self {
             Self::Bool => f.write_str("true or false"),
             Self::Int { .. } => f.write_str("an integer"),
+            Self::Ints { .. } => f.write_str("integers, as in 0,1,2"),
             Self::Float(_) => f.write_str("a number"),
             Self::Text => f.write_str("text"),
             Self::Path => f.write_str("a path"),
@@ -134,6 +144,10 @@ pub(super) fn read(key: &str, field: &Field, text: &str) -> Result<Value, Config
     let plain = overrides::unquote(text).unwrap_or_else(|| text.to_owned());
     if field.kind.is_textual() || interpolate::refers(&plain) {
         return Ok(Value::String(plain));
+    }
+    if matches!(field.kind, Kind::Ints { .. }) {
+        return integers(&plain)
+            .map_or_else(|| Err(wrong_type(key, field, text, "")), |list| checked(key, field, &list, text));
     }
     if overrides::split(text).len() > 1 {
         let hint = "; several values need -m (--multirun)";
@@ -174,6 +188,18 @@ fn checked(key: &str, field: &Field, value: &Value, shown: &str) -> Result<Value
             }
             found => found.is_some(),
         },
+        (Kind::Ints { .. }, Value::Sequence(items)) if items.is_empty() => {
+            return Err(out_of_range(key, shown, "one integer or more".to_owned()));
+        }
+        (Kind::Ints { min, max }, Value::Sequence(items)) => {
+            let one = self::field(field.name, Kind::Int { min, max });
+            items.iter().try_for_each(|item| checked(key, &one, item, shown).map(|_| ()))?;
+            true
+        }
+        // A single number is a list of one.
+        (Kind::Ints { .. }, Value::Number(_)) => {
+            return checked(key, field, &Value::Sequence(vec![value.clone()]), shown);
+        }
         (Kind::Float(interval), Value::Number(number)) => match number.as_f64() {
             Some(float) if interval.contains(float) => return Ok(Value::from(float)),
             Some(_) => return Err(out_of_range(key, shown, interval.to_string())),
@@ -231,6 +257,16 @@ fn boolean(text: &str) -> Option<bool> {
         "false" | "False" => Some(false),
         _ => None,
     }
+}
+
+/// `[0, 1, 2]` or `0,1,2`.
+fn integers(text: &str) -> Option<Value> {
+    let inner = text.trim().strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    if inner.trim().is_empty() && inner != text {
+        return Some(Value::Sequence(Vec::new()));
+    }
+    let items = inner.split(',').map(|item| item.trim().parse::<i64>().ok().map(Value::from));
+    items.collect::<Option<Vec<Value>>>().map(Value::Sequence)
 }
 
 fn is_device(name: &str) -> bool {

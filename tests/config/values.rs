@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use nanoebm::config::{self, Config, ContrastiveType, EvalConfig, Override, SampleConfig, to_yaml};
+use nanoebm::config::{self, CompareConfig, Config, ContrastiveType, EvalConfig, Override, SampleConfig, to_yaml};
 use proptest::prelude::*;
 use serde_yaml::Value;
 
-use crate::{PROGRAM, error_of, job, refused, sample, train};
+use crate::{PROGRAM, error_of, job, jobs, refused, sample, train};
 
 #[test]
 fn text_arrives_as_typed() {
@@ -67,6 +67,46 @@ fn numbers_and_flags_are_read_by_kind() {
     assert_eq!((config.train.learning_rate, config.model.bias), (1.0, false));
     assert_eq!((config.model.dropout, config.train.seed), (0.5, -3));
     assert_eq!(train(&["model.contrastive_type=\"pcd\""]).model.contrastive_type, ContrastiveType::Pcd);
+}
+
+#[test]
+fn lists_of_integers_come_with_and_without_brackets() {
+    let steps = |arg: &str| job::<EvalConfig>(&[arg]).config.steps;
+    for arg in ["steps=0,1,16", "steps=[0,1,16]", "steps=[0, 1, 16]", "steps='0,1,16'"] {
+        assert_eq!(steps(arg), Some(vec![0, 1, 16]), "{arg}");
+    }
+    assert_eq!((steps("steps=4"), steps("steps=null")), (Some(vec![4]), None));
+    let swept =
+        |arg: &str| jobs::<EvalConfig>(&["-m", arg]).into_iter().map(|job| job.config.steps).collect::<Vec<_>>();
+    assert_eq!(swept("steps=0,1"), [Some(vec![0]), Some(vec![1])], "under -m a comma makes another job");
+    assert_eq!(swept("steps=[0,1],[2]"), [Some(vec![0, 1]), Some(vec![2])]);
+    for (arg, part) in
+        [("steps=1,,2", "integers"), ("steps=[1", "integers"), ("steps=1.5", "integers"), ("steps=[]", "or more")]
+    {
+        assert!(error_of::<EvalConfig>(&[arg]).contains(part), "{arg}");
+    }
+}
+
+#[test]
+fn each_candidate_has_settings_of_its_own() {
+    let args = [
+        "a=x.pt",
+        "b=y.pt",
+        "a.think_lr=2",
+        "b.model.use_soft_tokens=true",
+        "b.model.think_steps=3",
+        "model.alpha_value=1",
+    ];
+    let config = job::<CompareConfig>(&args).config;
+    let [(a, first), (b, second)] = config.candidates().unwrap().try_into().unwrap();
+    assert_eq!((a, first.checkpoint.as_deref(), first.refine_steps), ("a", Some(Path::new("x.pt")), None));
+    assert_eq!((b, second.checkpoint.as_deref(), second.refine_steps), ("b", Some(Path::new("y.pt")), Some(3)));
+    assert_eq!(first.model["model.alpha_value"], Value::from(2.0), "its own wins");
+    assert_eq!(second.model["model.alpha_value"], Value::from(1.0));
+    assert_eq!(second.model["model.use_soft_tokens"], Value::from(true));
+    assert_eq!(first.model.len(), 1);
+    let message = error_of::<CompareConfig>(&["a.refine_steps=-1"]);
+    assert!(message.contains("a.refine_steps=-1") && message.contains("0 or more"), "{message}");
 }
 
 #[test]

@@ -76,6 +76,10 @@ impl Desk {
         self.program("eval", &["device=cpu"]).args(args)
     }
 
+    pub fn compare(&self, args: &[&str]) -> Program {
+        self.program("compare", &["device=cpu"]).args(args)
+    }
+
     fn program(&self, program: &str, args: &[&str]) -> Program {
         nanoebm(program).args(args).in_dir(self.dir())
     }

@@ -105,3 +105,120 @@ fn energies_tell_text_from_noise() {
     let table = desk.eval(&[&checkpoint, &text, "max_windows=8", "separation=true"]).succeeds().stdout;
     assert!(table.contains("AUROC") && table.contains("one character changed"), "{table}");
 }
+
+/// The row of that name.
+fn row<'a>(report: &'a Value, name: &str) -> &'a Value {
+    let rows = report["rows"].as_array().unwrap();
+    rows.iter().find(|row| row["name"] == name).unwrap_or_else(|| panic!("no {name:?} in {report}"))
+}
+
+fn number(row: &Value, key: &str) -> f64 {
+    row[key].as_f64().unwrap_or_else(|| panic!("no {key} in {row}"))
+}
+
+#[test]
+fn numbers_of_steps_stand_side_by_side() {
+    let desk = Desk::new();
+    let golden: Value = serde_json::from_str(&fs::read_to_string(fixture("a/golden.json")).unwrap()).unwrap();
+    let golden = &golden["cases"]["val_first_200_windows"];
+    let [checkpoint, text] = original();
+    let with = |more: &str| report(&desk, &[&checkpoint, &text, "max_windows=200", more]);
+    let ours = with("steps=4,0,2,2");
+    assert_eq!(ours, with("steps=[0, 2, 4]"));
+    assert_eq!(ours.as_object().unwrap().keys().take(9).collect::<Vec<_>>(), KEYS);
+    let names: Vec<&str> = ours["rows"].as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap()).collect();
+    let temperature = number(&ours, "temperature");
+    let control = format!("System 1, T = {temperature:.2}");
+    assert_eq!(names, ["System 1", &control, "System 2, 2 steps", "System 2, 4 steps"]);
+    for (name, key) in [("System 1", "nll_s1"), ("System 2, 4 steps", "nll_s2")] {
+        assert!((number(row(&ours, name), "nll") - golden[key].as_f64().unwrap()).abs() < 1e-5);
+        assert_eq!(row(&ours, name)["nll"], ours[key]);
+    }
+    let (system1, control, system2) = (row(&ours, "System 1"), row(&ours, &control), row(&ours, "System 2, 4 steps"));
+    assert_eq!((number(system1, "changed"), number(control, "changed")), (0.0, 0.0));
+    assert_eq!(system1["accuracy"], control["accuracy"], "a temperature leaves the order of the tokens");
+    assert_eq!(number(control, "temperature"), temperature);
+    assert!((0.5..2.0).contains(&temperature), "{temperature}");
+    for row in [system1, control, system2] {
+        for key in ["nll", "accuracy", "ece", "entropy", "energy", "energy_gap", "changed"] {
+            let [low, value, high] = ["_low", "", "_high"].map(|end| number(row, &format!("{key}{end}")));
+            assert!(low <= high, "{key}: {row}");
+            // The calibration error of a resample is biased upwards: it need not enclose that of the windows.
+            assert!(key == "ece" || (low <= value && value <= high), "{key}: {row}");
+        }
+        let difference = number(row, "nll") - number(system1, "nll");
+        assert!((number(row, "nll_minus_system1") - difference).abs() < 1e-9);
+        let difference = number(row, "nll") - number(control, "nll");
+        assert!((number(row, "nll_minus_temperature") - difference).abs() < 1e-9);
+    }
+    let width = |key: &str| number(system2, &format!("{key}_high")) - number(system2, &format!("{key}_low"));
+    assert!(width("nll_minus_system1") < 0.01 * width("nll"), "pairing takes out what makes windows hard: {system2}");
+}
+
+/// The early stop, the mean over positions and soft tokens are each window's own, however many go through at a time.
+#[test]
+fn the_batch_size_changes_nothing() {
+    let desk = Desk::new();
+    let [checkpoint, text] = original();
+    let with = |more: &[&str]| report(&desk, &[&[checkpoint.as_str(), text.as_str(), "max_windows=20"], more].concat());
+    let early = ["steps=8", "model.think_lr=50", "model.energy_convergence_threshold=0.13"];
+    let soft = ["steps=2", "model.think_lr=500", "model.use_soft_tokens=true"];
+    for settings in [&early, &soft] {
+        let one = with(&[&settings[..], &["batch_size=1"]].concat());
+        let many = with(&[&settings[..], &["batch_size=7"]].concat());
+        for (one, many) in one["rows"].as_array().unwrap().iter().zip(many["rows"].as_array().unwrap()) {
+            assert_eq!(one["name"], many["name"]);
+            for key in ["nll", "entropy", "energy", "energy_gap"] {
+                close(one, many, key, 1e-4);
+            }
+        }
+    }
+    let gap = |threshold: &str| number(&with(&[early[0], early[1], threshold]), "energy_gap");
+    let [all, some, none] = ["1e9", "0.13", "0"].map(|t| gap(&format!("model.energy_convergence_threshold={t}")));
+    assert!(all < 0.9 * some && some < 0.95 * none, "some windows stop and others go on: {all}, {some}, {none}");
+}
+
+#[test]
+fn rows_come_as_csv() {
+    let desk = Desk::new();
+    let [checkpoint, text] = original();
+    let csv = |more: &str| {
+        let done = desk.eval(&[&checkpoint, &text, "max_windows=4", more, "--csv"]).succeeds().says_nothing_on_stderr();
+        done.stdout.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let lines = csv("steps=0,1,2");
+    assert_eq!(lines.len(), 5, "{lines:?}");
+    assert!(lines[0].starts_with("name,steps,temperature,nll,nll_low,nll_high,accuracy,"), "{}", lines[0]);
+    assert!(lines[0].ends_with("nll_minus_temperature,nll_minus_temperature_low,nll_minus_temperature_high"));
+    assert!(lines[1].starts_with("System 1,0,1.0,2.") && lines[2].starts_with("\"System 1, T = "), "{lines:?}");
+    assert_eq!(csv("refine_steps=2")[3], lines[4], "without steps there are the two systems and the control");
+}
+
+#[test]
+fn the_tables_fit_a_terminal() {
+    let desk = Desk::new();
+    let [checkpoint, text] = original();
+    let done = desk.eval(&[&checkpoint, &text, "max_windows=8", "steps=0,1,16"]).succeeds();
+    let (_, tables) = done.stdout.split_once("characters\n").unwrap();
+    assert!(tables.lines().all(|line| line.chars().count() <= 80), "{tables}");
+    for part in
+        ["System 2, 16 steps", "bits/char", "ECE", "top-1 changed", "NLL less System 1's", "15 bins", "8 windows of"]
+    {
+        assert!(tables.contains(part), "{part}: {tables}");
+    }
+}
+
+#[test]
+fn contradictions_and_bad_lists_are_refused() {
+    let desk = Desk::new();
+    let [checkpoint, text] = original();
+    let refuses = |args: &[&str], parts: &[&str]| {
+        desk.refuses(desk.eval(&[&[checkpoint.as_str(), text.as_str()], args].concat()), 2, parts);
+    };
+    refuses(&["steps=0,1", "refine_steps=4"], &["steps=0,1", "refine_steps=4", "give one"]);
+    refuses(&["steps=0,-1"], &["steps=0,-1", "0 or more"]);
+    refuses(&["steps=0,x"], &["steps=0,x", "integers"]);
+    refuses(&["steps=[]"], &["steps=[]", "one integer or more"]);
+    refuses(&["--json", "--csv"], &["--json and --csv"]);
+    refuses(&["separation=true", "--csv"], &["separation=true", "--json"]);
+}

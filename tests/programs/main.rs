@@ -10,6 +10,7 @@ mod python;
 
 mod bad_files;
 mod bad_settings;
+mod compare;
 mod disk;
 mod doctor;
 mod eval;

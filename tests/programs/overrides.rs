@@ -79,7 +79,7 @@ fn cfg_prints_yaml_and_makes_nothing() {
 
 #[test]
 fn help_lists_every_key_of_the_configuration() {
-    for program in ["train", "sample", "eval"] {
+    for program in ["train", "sample", "eval", "compare"] {
         let help = nanoebm(program).arg("--help").succeeds().says_nothing_on_stderr().stdout;
         let config = nanoebm(program).arg("--cfg").succeeds().stdout;
         let (mut section, mut missing) = (String::new(), Vec::new());
@@ -100,7 +100,7 @@ fn help_lists_every_key_of_the_configuration() {
 
 #[test]
 fn version_and_short_flags_work() {
-    for program in ["train", "sample", "eval"] {
+    for program in ["train", "sample", "eval", "compare"] {
         nanoebm(program).arg("--version").succeeds().says(env!("CARGO_PKG_VERSION"));
         nanoebm(program).arg("-h").succeeds().says("Usage: ");
     }

@@ -29,7 +29,7 @@ fn every_command_of_the_readme_runs() {
         let smaller: &[&str] = match program.as_str() {
             "train" => &TINY,
             "sample" => &["device=cpu", "max_new_tokens=5"],
-            "eval" => &["device=cpu", "max_windows=2"],
+            "eval" | "compare" => &["device=cpu", "max_windows=2"],
             other => panic!("{other} is not a program of the README"),
         };
         nanoebm(program).args(args).args(smaller).in_dir(desk.dir()).succeeds();

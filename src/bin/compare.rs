@@ -1,0 +1,92 @@
+//! Compares models on the same windows: `cargo run --release --bin compare -- a=FILE b=FILE b.refine_steps=0`.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use nanoebm::compare::{Comparison, Contender, compare, shared_block_size};
+use nanoebm::config::{self, Action, Candidate, CompareConfig, Program};
+use nanoebm::data::Corpus;
+use nanoebm::eval::{Prediction, Windows};
+use nanoebm::load::{Loaded, load};
+use nanoebm::program::{self, Output};
+use nanoebm::{device, report, train};
+
+const PROGRAM: Program = Program {
+    name: "compare",
+    about: "Compare two or more checkpoints on the same windows of a text",
+    flags: &[
+        ("json", "Print one JSON object and nothing else"),
+        ("csv", "Print a CSV table, a row for each checkpoint, and nothing else"),
+    ],
+};
+
+fn main() -> ExitCode {
+    program::run(run)
+}
+
+fn run() -> anyhow::Result<u8> {
+    let (jobs, output) = match config::parse::<CompareConfig>(&PROGRAM, std::env::args_os().skip(1))? {
+        Action::Print(text) => return program::print(&text),
+        Action::Run { jobs, flags, .. } => (jobs, Output::of(&flags)?),
+    };
+    for job in &jobs {
+        let comparison = measure(&job.config, output)?;
+        program::print(&match output {
+            Output::Json => serde_json::to_string(&comparison)? + "\n",
+            Output::Csv => report::csv(&comparison.rows)?,
+            Output::Text => comparison.tables(),
+        })?;
+    }
+    Ok(0)
+}
+
+fn measure(config: &CompareConfig, output: Output) -> anyhow::Result<Comparison> {
+    let candidates = config.candidates()?;
+    let device = device::resolve(&config.device)?;
+    let mut loaded = Vec::new();
+    for (_, candidate) in &candidates {
+        // Each has a file of its own: there is no newest one to look for.
+        loaded.push(load(candidate.checkpoint.as_deref(), Path::new(""), &candidate.model, device)?);
+    }
+    let path = loaded[0].data_path(config.data_path.as_deref());
+    let contenders = candidates.iter().zip(&loaded).map(|((name, candidate), loaded)| {
+        Ok(Contender {
+            name,
+            checkpoint: loaded.checkpoint.path.display().to_string(),
+            step: loaded.checkpoint.step,
+            ebm: &loaded.ebm,
+            vocab: loaded.vocab(&path)?,
+            refine_steps: candidate.refine_steps.unwrap_or(loaded.ebm.config.refine_steps),
+            settings: settings(candidate),
+        })
+    });
+    let contenders: Vec<Contender> = contenders.collect::<anyhow::Result<_>>()?;
+    let block_size = shared_block_size(&contenders, config.block_size)?;
+    let corpus = Corpus::read_with(&path, &contenders[0].vocab)?;
+    let mut windows = Windows::consecutive(&corpus, config.split.into(), block_size)?;
+    windows.offsets.truncate(config.max_windows.map_or(usize::MAX, |n| n as usize));
+    if output == Output::Text {
+        contenders.iter().zip(&loaded).for_each(|(contender, loaded)| introduce(contender, loaded));
+        program::say(&format!("{}: {} windows of {block_size} characters", path.display(), windows.offsets.len()));
+    }
+    let bar = program::windows_bar(contenders.len() * windows.offsets.len());
+    let work = (config.batch_size, train::kind(config.dtype));
+    let comparison = compare(&contenders, &windows, work, |n| bar.inc(n));
+    bar.finish_and_clear();
+    Ok(comparison)
+}
+
+/// What is changed in a candidate's model: `model.key=value` with spaces between.
+fn settings(candidate: &Candidate) -> String {
+    let setting = |(key, value)| format!("{key}={}", serde_yaml::to_string(value).unwrap_or_default().trim());
+    candidate.model.iter().map(setting).collect::<Vec<_>>().join(" ")
+}
+
+/// Says who takes part, and how.
+fn introduce(contender: &Contender, loaded: &Loaded) {
+    let Contender { name, checkpoint, step, settings, refine_steps, .. } = contender;
+    let as_original = if loaded.checkpoint.ours.is_none() { ", as the original (model=upstream)" } else { "" };
+    let comma = if settings.is_empty() { "" } else { ", " };
+    let prediction = Prediction::Steps(*refine_steps);
+    program::say(&format!("{name}: {checkpoint}, step {step}: {prediction}{as_original}{comma}{settings}"));
+}
