@@ -156,6 +156,7 @@ fn other_value(key: &str, old: &Value) -> String {
         ("model.contrastive_energy", _) => "same_token".to_owned(),
         ("mode", _) => "fast".to_owned(),
         ("split", _) => "train".to_owned(),
+        ("context", _) => "rolling".to_owned(),
         ("device" | "train.device", _) => "cuda:1".to_owned(),
         ("dtype" | "train.dtype", _) => "bfloat16".to_owned(),
         ("use_thinking" | "sample", _) => "true".to_owned(),
