@@ -19,6 +19,7 @@ pub const SHIPPED: &[(&str, &str)] = embed![
     "config",
     "sample",
     "eval",
+    "viz",
     "model/default",
     "model/upstream",
     "model/cpu",

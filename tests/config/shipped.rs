@@ -5,7 +5,7 @@ use std::path::Path;
 
 use nanoebm::config::{
     Config, ContrastiveType, DataConfig, EvalConfig, Mode, ModelConfig, RefineReduction, Root, SHIPPED, SampleConfig,
-    TrainConfig, help_of,
+    TrainConfig, VizConfig, help_of,
 };
 use serde_yaml::Value;
 
@@ -94,6 +94,7 @@ fn every_key_of_every_struct_has_a_line_of_help() {
     check::<Config>();
     check::<SampleConfig>();
     check::<EvalConfig>();
+    check::<VizConfig>();
 }
 
 /// Struct, table of kinds and YAML agree: every key of the struct is listed by `--help`, and no other.
@@ -111,6 +112,7 @@ fn struct_and_files_have_the_same_keys() {
     check::<Config>(false);
     check::<SampleConfig>(true);
     check::<EvalConfig>(true);
+    check::<VizConfig>(true);
 }
 
 #[test]
@@ -128,6 +130,7 @@ fn every_field_can_be_set_by_its_dotted_name() {
     check::<Config>();
     check::<SampleConfig>();
     check::<EvalConfig>();
+    check::<VizConfig>();
 }
 
 fn text_of(value: &Value) -> String {
