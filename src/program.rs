@@ -3,6 +3,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook};
 use std::process::ExitCode;
 
+use anyhow::Context;
+
 use crate::config::ConfigError;
 
 /// Exit status of a usage error.
@@ -55,6 +57,20 @@ pub fn print(text: &str) -> anyhow::Result<u8> {
 pub fn say(sentence: &str) {
     use std::io::Write;
     let _ = writeln!(std::io::stdout(), "✓ {sentence}");
+}
+
+/// The prompt itself, `@file`, or `-` for standard input.
+pub fn read_prompt(prompt: &str) -> anyhow::Result<String> {
+    use std::io::Read;
+    if prompt == "-" {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).context("cannot read the prompt from standard input")?;
+        return Ok(text);
+    }
+    match prompt.strip_prefix('@') {
+        Some(file) => std::fs::read_to_string(file).with_context(|| format!("cannot read the prompt from {file}")),
+        None => Ok(prompt.to_owned()),
+    }
 }
 
 /// A word as a shell takes it: quoted where it must be.

@@ -19,6 +19,7 @@ fn run() -> anyhow::Result<u8> {
     };
     for (i, job) in jobs.iter().enumerate() {
         let mut config = job.config.clone();
+        config.prompt = program::read_prompt(&config.prompt)?;
         if multirun {
             config.out = config.out.join(i.to_string()); // as train's runs, each job has a folder of its own
         }

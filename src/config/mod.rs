@@ -22,9 +22,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-pub use choice::{
-    ContrastiveEnergy, ContrastiveType, Dtype, Mode, PictureFormat, RefineReduction, Split, VizMode,
-};
+pub use choice::{ContrastiveEnergy, ContrastiveType, Dtype, Mode, PictureFormat, RefineReduction, Split, VizMode};
 pub use cli::{Action, Flags, Job, Program, parse};
 pub use error::ConfigError;
 pub use files::SHIPPED;

@@ -91,7 +91,7 @@ pub struct VizConfig {
     pub data_path: Option<PathBuf>,
     /// What to draw.
     pub mode: VizMode,
-    /// Text that is thought about.
+    /// Text that is thought about; `@file` reads a file and `-` standard input.
     pub prompt: String,
     /// Steps of thinking.
     pub think_steps: i64,

@@ -116,18 +116,38 @@ pub fn text_width(area: &Area, line: &str, size: f64) -> Result<i32, DrawError> 
 
 /// A panel with two axes and a title above it.
 pub fn panel<'a, 'b>(area: &'a Area<'b>, title: &str, x: &Axis, y: &Axis) -> Result<Chart<'a, 'b>, DrawError> {
+    panel_of_shape(area, title, (x, y), false)
+}
+
+/// A [`panel`] as wide as it is high, so that equal ranges have equal scales.
+pub fn square_panel<'a, 'b>(area: &'a Area<'b>, title: &str, x: &Axis, y: &Axis) -> Result<Chart<'a, 'b>, DrawError> {
+    panel_of_shape(area, title, (x, y), true)
+}
+
+fn panel_of_shape<'a, 'b>(
+    area: &'a Area<'b>,
+    title: &str,
+    (x, y): (&Axis, &Axis),
+    square: bool,
+) -> Result<Chart<'a, 'b>, DrawError> {
     let ((x_ticks, x_step), (y_ticks, y_step)) =
         (style::ticks(&x.range, x.ticks, x.whole), style::ticks(&y.range, y.ticks, y.whole));
     let (x_numbers, y_numbers) = (Numbers::new(&x.range, x_step), Numbers::new(&y.range, y_step));
     let widest = y_ticks.iter().map(|tick| text_width(area, &y_numbers.show(*tick), TICK));
     let widest = widest.collect::<Result<Vec<_>, _>>()?.into_iter().max().unwrap_or(0);
     let (n_x, n_y) = (x_ticks.len().max(1), y_ticks.len().max(1));
+    let (above, below) = (if title.is_empty() { px(8.0) } else { px(20.0) }, px(32.0));
+    let left = widest + if y.label.is_empty() { px(8.0) } else { px(26.0) };
+    let (w, h) = area.dim_in_pixel();
+    let (wide, high) = (w as i32 - px(14.0) - left, h as i32 - px(4.0) - above - below);
+    let excess = |more: i32| if square { more.max(0) } else { 0 };
     let mut chart = ChartBuilder::on(area)
-        .margin(px(6.0))
-        .margin_right(px(10.0))
-        .caption(title, text(LABEL, &INK))
-        .x_label_area_size(px(32.0))
-        .y_label_area_size(widest + px(26.0))
+        .margin(px(4.0))
+        .margin_right(px(10.0) + excess(wide - high))
+        .margin_bottom(px(4.0) + excess(high - wide))
+        .margin_top(above)
+        .x_label_area_size(below)
+        .y_label_area_size(left)
         .build_cartesian_2d(
             Scale { range: x.range.clone(), ticks: x_ticks },
             Scale { range: y.range.clone(), ticks: y_ticks },
@@ -147,6 +167,8 @@ pub fn panel<'a, 'b>(area: &'a Area<'b>, title: &str, x: &Axis, y: &Axis) -> Res
         .y_desc(y_numbers.name(y.label))
         .set_all_tick_mark_size(px(3.0))
         .draw()?;
+    let left = chart.plotting_area().get_pixel_range().0.start - area.get_base_pixel().0;
+    area.draw(&Text::new(title.to_owned(), (left, px(4.0)), text(LABEL, &INK)))?;
     Ok(chart)
 }
 

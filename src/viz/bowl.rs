@@ -9,7 +9,7 @@ use super::axes::{Axis, headed, panel, range_of};
 use super::curves::{Dash, line};
 use super::figure::{Area, DrawError, Figure, gif};
 use super::output::{Picture, Table};
-use super::style::{COLOURS, FAINT, INK, PAGE, PATH, px, short, width};
+use super::style::{COLOURS, FAINT, INK, PAGE, PATH, px, short, steps, width};
 use super::thought::Thought;
 use crate::config::PictureFormat;
 use crate::error::Error;
@@ -18,6 +18,8 @@ use crate::error::Error;
 const POINTS: i64 = 161;
 /// Half width of the wide cut in logits at least.
 const WIDE: f64 = 4.0;
+/// The upright axis.
+const HEIGHT: &str = "E − E(System 1), nats";
 /// Panels with a ball.
 const PANELS: usize = 6;
 /// Frames of the animation at most.
@@ -40,6 +42,14 @@ pub struct Bowl {
     pub wide: Vec<(f64, f64)>,
 }
 
+impl Bowl {
+    /// Where the ball is after `step` steps, which may be between two.
+    fn ball(&self, step: f64) -> f64 {
+        let (before, after) = (self.places[step.floor() as usize], self.places[step.ceil() as usize]);
+        before + (after - before) * step.fract()
+    }
+}
+
 /// Cuts the energy along a thought's path. An error where thinking does not move the prediction at all.
 pub fn bowl(thought: &Thought) -> Result<Bowl, Error> {
     no_grad(|| {
@@ -49,7 +59,9 @@ pub fn bowl(thought: &Thought) -> Result<Bowl, Error> {
         let length = whole.norm().double_value(&[]);
         if length <= 0.0 {
             let context = thought.context();
-            return Err(Error::Request(format!("thinking does not move the prediction after {context}: there is no bowl to cut")));
+            return Err(Error::Request(format!(
+                "thinking does not move the prediction after {context}: there is no bowl to cut"
+            )));
         }
         let direction = whole / length; // (V)
         let places = Vec::<f64>::try_from((&path - &start).matmul(&direction)).unwrap_or_default(); // (K + 1)
@@ -81,9 +93,9 @@ pub fn picture(thought: &Thought, format: PictureFormat) -> Result<Picture, Erro
     let stop = thought.early_stop().map_or_else(String::new, |stop| format!("; {stop}"));
     let (first, last) = (bowl.energies[0], bowl.energies[thought.steps()]);
     let summary = format!(
-        "After {}: {} steps, {} logits long, lower the {} by {} nats{stop}.",
+        "After {}: {} of thinking, {} logits long; {} lower by {} nats{stop}.",
         bowl.context,
-        thought.steps(),
+        steps(thought.steps()),
         short(bowl.places[thought.steps()].abs()),
         thought.energy_name(),
         short(first - last)
@@ -92,11 +104,16 @@ pub fn picture(thought: &Thought, format: PictureFormat) -> Result<Picture, Erro
         "bowl",
         "The bowl that a thought rolls down",
         "Each panel is the energy along the line from System 1 (0) to System 2; the ball is the prediction after so many \
-         steps. The first panel shows the whole bowl, the others its shaded part, magnified.",
+         steps. The first panel is a wide cut, the others magnify its shaded band.",
     );
     let mut table = Table::new(&["step", "place", "energy_on_line", "energy"]);
     for (step, place) in bowl.places.iter().enumerate() {
-        table.row(&[step.to_string(), place.to_string(), bowl.on_line[step].to_string(), bowl.energies[step].to_string()]);
+        table.row(&[
+            step.to_string(),
+            place.to_string(),
+            bowl.on_line[step].to_string(),
+            bowl.energies[step].to_string(),
+        ]);
     }
     let picture = picture.figure(&panels(&bowl, &summary)?, format)?.numbers(&bowl, table)?;
     Ok(picture.file("gif", animation(&bowl, &summary)?))
@@ -111,21 +128,22 @@ fn chosen(steps: usize, n: usize) -> Vec<usize> {
 }
 
 fn panels(bowl: &Bowl, summary: &str) -> Result<Figure, Error> {
-    let steps = bowl.places.len() - 1;
-    let shown = chosen(steps, PANELS);
+    let last = bowl.places.len() - 1;
+    let shown = chosen(last, PANELS);
     let rows = (shown.len() + 2).div_ceil(4);
     Figure::draw((PAGE, 52 + 176 * rows as u32), |area| {
         let rest = headed(area, "The bowl that a thought rolls down", summary)?;
         let room = rest.split_evenly((rows, 4));
         let (wide, high) = room[0].dim_in_pixel();
         let whole = rest.clone().shrink((0, 0), (2 * wide, high)); // takes two places
-        draw_wide(&whole, bowl, bowl.places[steps])?;
-        for (step, room) in shown.iter().zip(&room[2..]) {
+        draw_wide(&whole, bowl, bowl.places[last])?;
+        for (i, (step, room)) in shown.iter().zip(&room[2..]).enumerate() {
             let title = match step {
                 0 => "step 0 (System 1)".to_owned(),
                 step => format!("step {step}"),
             };
-            draw_near(room, bowl, &title, *step as f64, 4)?;
+            let name = if i % 4 == 2 || i == 0 { HEIGHT } else { "" }; // once in a row
+            draw_near(room, bowl, &title, *step as f64, name)?;
         }
         Ok(())
     })
@@ -139,10 +157,10 @@ fn fallen(bowl: &Bowl, curve: &[(f64, f64)]) -> Vec<(f64, f64)> {
 /// The whole bowl, with the part that the other panels magnify.
 fn draw_wide(area: &Area, bowl: &Bowl, ball: f64) -> Result<(), DrawError> {
     let curve = fallen(bowl, &bowl.wide);
-    let x = Axis::new("along the path, logits", curve[0].0..curve[curve.len() - 1].0);
-    let y = Axis::new("E − E(System 1), nats", range_of(curve.iter().map(|p| p.1)));
+    let x = Axis::new("along path, logits", curve[0].0..curve[curve.len() - 1].0);
+    let y = Axis::new(HEIGHT, range_of(curve.iter().map(|p| p.1)));
     let range = y.range.clone();
-    let mut chart = panel(area, "the whole bowl", &x, &y)?;
+    let mut chart = panel(area, "wide cut (the band is magnified)", &x, &y)?;
     let ends = (bowl.near[0].0, bowl.near[bowl.near.len() - 1].0);
     let corners = [(ends.0, range.start), (ends.1, range.end)];
     chart.plotting_area().draw(&Rectangle::new(corners, COLOURS[4].mix(0.25).filled()))?;
@@ -151,11 +169,11 @@ fn draw_wide(area: &Area, bowl: &Bowl, ball: f64) -> Result<(), DrawError> {
     chart.plotting_area().draw(&Circle::new((ball, height), px(3.2), PATH.filled()))
 }
 
-/// The magnified part with the ball after `step` steps, which may be between two.
-fn draw_near(area: &Area, bowl: &Bowl, title: &str, step: f64, ticks: usize) -> Result<(), DrawError> {
+/// The magnified part with the ball after `step` steps.
+fn draw_near(area: &Area, bowl: &Bowl, title: &str, step: f64, height_name: &str) -> Result<(), DrawError> {
     let curve = fallen(bowl, &bowl.near);
-    let x = Axis::new("along the path, logits", curve[0].0..curve[curve.len() - 1].0).with_ticks(3);
-    let y = Axis::new("E − E(System 1), nats", range_of(curve.iter().map(|p| p.1))).with_ticks(ticks);
+    let x = Axis::new("along path, logits", curve[0].0..curve[curve.len() - 1].0).with_ticks(3);
+    let y = Axis::new(height_name, range_of(curve.iter().map(|p| p.1)));
     let mut chart = panel(area, title, &x, &y)?;
     line(&mut chart, &curve, &COLOURS[0], (1.8, Dash::Solid))?;
     let height = |place: f64| interpolated(&curve, place);
@@ -163,8 +181,7 @@ fn draw_near(area: &Area, bowl: &Bowl, title: &str, step: f64, ticks: usize) -> 
         let dot = Circle::new((*place, height(*place)), px(2.0), FAINT.filled());
         chart.plotting_area().draw(&dot)?;
     }
-    let (before, after) = (step.floor() as usize, step.ceil() as usize);
-    let ball = bowl.places[before] + (bowl.places[after] - bowl.places[before]) * step.fract();
+    let ball = bowl.ball(step);
     chart.plotting_area().draw(&Circle::new((ball, height(ball)), px(4.5), PATH.filled()))?;
     chart.plotting_area().draw(&Circle::new((ball, height(ball)), px(4.5), INK.stroke_width(width(0.9))))
 }
@@ -191,9 +208,8 @@ fn animation(bowl: &Bowl, summary: &str) -> Result<Vec<u8>, Error> {
         let figure = Figure::draw((560, 300), |area| {
             let rest = headed(area, "The bowl that a thought rolls down", summary)?;
             let halves = rest.split_evenly((1, 2));
-            let ball = bowl.places[0] + (bowl.places[steps] - bowl.places[0]) * step / steps as f64;
-            draw_wide(&halves[0], bowl, ball)?;
-            draw_near(&halves[1], bowl, &format!("step {} of {steps}", step.floor()), step, 5)
+            draw_wide(&halves[0], bowl, bowl.ball(step))?;
+            draw_near(&halves[1], bowl, &format!("step {} of {steps}", step.floor()), step, HEIGHT)
         })?;
         // A rest at both ends.
         Ok((figure, if i == 0 || i == last { 120 } else { 8 }))

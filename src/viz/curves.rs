@@ -1,7 +1,7 @@
 //! Lines, dashed lines and bands in a panel.
 
 use plotters::prelude::{PathElement, Polygon};
-use plotters::style::{Color, RGBColor};
+use plotters::style::{Color, RGBColor, ShapeStyle};
 
 use super::axes::Chart;
 use super::figure::DrawError;
@@ -90,6 +90,11 @@ pub fn line(
         }
     }
     Ok(())
+}
+
+/// The outline of a rectangle between two corners; that of plotters' own has no width in SVG.
+pub fn outline<C: Copy>([(left, top), (right, bottom)]: [(C, C); 2], style: ShapeStyle) -> PathElement<(C, C)> {
+    PathElement::new(vec![(left, top), (right, top), (right, bottom), (left, bottom), (left, top)], style)
 }
 
 /// Fills the band between two lines over the same x.

@@ -44,12 +44,14 @@ impl Figure {
         let mut svg = String::new();
         {
             let area = SVGBackend::with_string(&mut svg, units).into_drawing_area();
-            area.fill(&WHITE).and_then(|()| paint(&area)).and_then(|()| area.present()).map_err(|e| picture(e.to_string()))?;
+            area.fill(&WHITE)
+                .and_then(|()| paint(&area))
+                .and_then(|()| area.present())
+                .map_err(|e| picture(e.to_string()))?;
         }
         let size = format!("width=\"{}\" height=\"{}\"", units.0, units.1);
-        let pixels = format!(
-            "width=\"{width}\" height=\"{height}\" stroke-linejoin=\"round\" stroke-linecap=\"round\""
-        );
+        let pixels =
+            format!("width=\"{width}\" height=\"{height}\" stroke-linejoin=\"round\" stroke-linecap=\"round\"");
         let svg = svg.replacen(&size, &pixels, 1);
         let options = Options { fontdb: fonts(), font_family: FONT_NAME.to_owned(), ..Options::default() };
         let tree = Tree::from_str(&svg, &options).map_err(|e| picture(e.to_string()))?;

@@ -8,9 +8,9 @@ use super::curves::{Dash, band, line};
 use super::figure::Figure;
 use super::legend::{Sample, legend};
 use super::output::{Picture, Table};
-use super::style::{COLOURS, PAGE, short};
-use super::thought::fine;
 use super::pass;
+use super::style::{self, COLOURS, PAGE, short};
+use super::thought::fine;
 use crate::config::VizConfig;
 use crate::data::{Corpus, Split};
 use crate::ebm::Ebm;
@@ -132,7 +132,8 @@ fn figure(numbers: &Gap) -> Result<Figure, Error> {
         n => format!("; in {n} of the windows the model's early stop ended the thinking sooner"),
     };
     let summary = format!(
-        "Energy gap after {steps} steps: {} nats (mean of {} validation positions in {} windows{stops}).",
+        "Energy gap after {}: {} nats (mean of {} validation positions in {} windows{stops}).",
+        style::steps(steps),
         short(numbers.gap[steps].mean),
         numbers.positions,
         numbers.windows
@@ -145,10 +146,8 @@ fn figure(numbers: &Gap) -> Result<Figure, Error> {
             ("10–90 % of positions".to_owned(), Sample::Fill(COLOURS[0].mix(0.25))),
         ];
         let rest = legend(&rest, &entries)?;
-        let panels = [
-            ("expected energy", "E, nats", &numbers.energy),
-            ("fall since System 1", "E₀ − E, nats", &numbers.gap),
-        ];
+        let panels =
+            [("expected energy", "E, nats", &numbers.energy), ("fall since System 1", "E₀ − E, nats", &numbers.gap)];
         for ((title, label, rows), half) in panels.into_iter().zip(rest.split_evenly((1, 2))) {
             let points = |value: fn(&Spread) -> f64| -> Vec<(f64, f64)> {
                 rows.iter().enumerate().map(|(k, s)| (k as f64, value(s))).collect()

@@ -17,11 +17,8 @@ a{color:var(--link)}nav a,.files a{margin-right:14px;white-space:nowrap}";
 
 /// The page, as a picture whose only file is `index.html`.
 pub fn page(gallery: &Gallery, subject: &str) -> Picture {
-    let links: String = gallery
-        .pictures
-        .iter()
-        .map(|p| format!("<a href=\"#{}\">{}</a> ", p.stem, escaped(&p.title)))
-        .collect();
+    let links: String =
+        gallery.pictures.iter().map(|p| format!("<a href=\"#{}\">{}</a> ", p.stem, escaped(&p.title))).collect();
     let sections: String = gallery.pictures.iter().map(section).collect();
     let notes: String = gallery.notes.iter().map(|note| format!("<li>{}</li>", escaped(note))).collect();
     let html = format!(

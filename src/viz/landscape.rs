@@ -5,17 +5,17 @@
 
 use contour::ContourBuilder;
 use plotters::prelude::{Circle, PathElement, Polygon, Rectangle};
-use plotters::style::Color;
+use plotters::style::{Color, WHITE};
 use serde::Serialize;
 use tch::no_grad;
 
-use super::axes::{Axis, Chart, colour_bar, headed, panel};
-use super::curves::{Dash, line};
+use super::axes::{Axis, Chart, colour_bar, headed, square_panel};
+use super::curves::{Dash, line, outline};
 use super::figure::{Area, DrawError, Figure};
 use super::legend::{Sample, legend};
 use super::output::{Picture, Table};
 use super::plane::{Plane, Second};
-use super::style::{self, COLOURS, INK, PAGE, PATH, px, short, viridis, width};
+use super::style::{COLOURS, INK, PAGE, PATH, px, short, steps, viridis, width};
 use super::surface;
 use super::thought::Thought;
 use crate::config::VizConfig;
@@ -89,7 +89,11 @@ pub fn landscape(thought: &Thought, grid: i64, extent: Option<f64>) -> Result<La
     let plane = no_grad(|| Plane::of(thought))?;
     let energies = thought.energy_at(&thought.path());
     let bounds = |d: usize| {
-        plane.path.iter().map(|place| place[d]).fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)))
+        plane
+            .path
+            .iter()
+            .map(|place| place[d])
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)))
     };
     let (a, b) = (bounds(0), bounds(1));
     let centre = [(a.0 + a.1) / 2.0, (b.0 + b.1) / 2.0];
@@ -132,9 +136,9 @@ impl Landscape {
         let long = (end.a - start.a).hypot(end.b - start.b);
         let stop = thought.early_stop().map_or_else(String::new, |stop| format!("; {stop}"));
         format!(
-            "After {}: {} steps lower the {} by {} nats, from {} to {}, and move the prediction by {} logits{stop}.",
+            "After {}: {} of thinking: {} lower by {} nats, from {} to {}; prediction moved by {} logits{stop}.",
             self.context,
-            self.path.len() - 1,
+            steps(self.path.len() - 1),
             thought.energy_name(),
             short(start.energy - end.energy),
             fixed(start.energy),
@@ -143,10 +147,25 @@ impl Landscape {
         )
     }
 
+    /// What a view shows; where the path is too short to be seen in it, that too.
+    pub fn title(&self, view: &View, boxed: bool) -> &'static str {
+        const VISIBLE: f64 = 0.02; // of a half width: less than the mark of the start covers
+        match view.name {
+            "near" => "the path, magnified",
+            _ if self.views[1].half_width < VISIBLE * view.half_width => "wide view (the path is inside the mark)",
+            _ if boxed => "wide view (the box is magnified on the right)",
+            _ => "wide view",
+        }
+    }
+
     /// Names of the two axes.
     pub fn axis_names(&self) -> [String; 2] {
-        let percent = |share: f64| format!("{:.1} %", 100.0 * share);
-        let first = format!("PC 1, logits ({} of the path's variance)", percent(self.variance_shares[0]));
+        let percent = |share: f64| match share {
+            s if s > 0.999 => ">99.9 %".to_owned(),
+            s if s < 0.001 => "<0.1 %".to_owned(),
+            s => format!("{:.1} %", 100.0 * s),
+        };
+        let first = format!("PC 1, logits ({} of variance)", percent(self.variance_shares[0]));
         let second = match self.second_direction {
             "second principal component" => format!("PC 2, logits ({})", percent(self.variance_shares[1])),
             name if name.starts_with("gradient") => "across the path, uphill, logits".to_owned(),
@@ -157,7 +176,9 @@ impl Landscape {
 
     fn table(&self) -> Table {
         let mut table = Table::new(&["view", "a", "b", "energy"]);
-        let row = |view: &str, a: f64, b: f64, energy: f64| [view.to_owned(), a.to_string(), b.to_string(), energy.to_string()];
+        let row = |view: &str, a: f64, b: f64, energy: f64| {
+            [view.to_owned(), a.to_string(), b.to_string(), energy.to_string()]
+        };
         self.path.iter().for_each(|s| table.row(&row("path", s.a, s.b, s.energy)));
         for view in &self.views {
             for (i, energy) in view.energies.iter().enumerate() {
@@ -184,9 +205,8 @@ pub fn pictures(thought: &Thought, config: &VizConfig) -> Result<Vec<Picture>, E
         "Colour is energy (dark is low, and low is good) over the plane of the thought's path; the line goes from System 1 \
          (circle) step by step down to System 2 (square), and the right panel magnifies the small box of the left one.",
     );
-    let contour = contour
-        .figure(&contour_figure(&numbers, &summary)?, config.format)?
-        .numbers(&numbers, numbers.table())?;
+    let contour =
+        contour.figure(&contour_figure(&numbers, &summary)?, config.format)?.numbers(&numbers, numbers.table())?;
     let relief = Picture::new(
         "landscape_surface",
         "The same landscape as a surface",
@@ -198,17 +218,16 @@ pub fn pictures(thought: &Thought, config: &VizConfig) -> Result<Vec<Picture>, E
 }
 
 fn contour_figure(numbers: &Landscape, summary: &str) -> Result<Figure, Error> {
-    Figure::draw((PAGE, 366), |area| {
+    Figure::draw((PAGE, 350), |area| {
         let rest = headed(area, "Energy landscape of a thought", summary)?;
         let rest = legend(&rest, &samples())?;
         let [first, second] = numbers.axis_names();
         for (view, half) in numbers.views.iter().zip(rest.split_evenly((1, 2))) {
             let (square, bar) = half.split_horizontally(px(272.0));
-            let title = if view.name == "wide" { "wide view" } else { "the path" };
             let range = |d: usize| view.at(d, 0.0)..view.at(d, (view.grid - 1) as f64);
             let x = Axis::new(&first, range(0)).with_ticks(4);
             let y = Axis::new(&second, range(1)).with_ticks(5);
-            let mut chart = panel(&square, title, &x, &y)?;
+            let mut chart = square_panel(&square, numbers.title(view, true), &x, &y)?;
             let reference = numbers.start().energy;
             draw_contours(&chart, view)?;
             if view.name == "wide" {
@@ -216,9 +235,8 @@ fn contour_figure(numbers: &Landscape, summary: &str) -> Result<Figure, Error> {
             }
             draw_path(&mut chart, numbers)?;
             let shifted = view.range().start - reference..view.range().end - reference;
-            let (x_range, y_range) = chart.plotting_area().get_pixel_range();
+            let (_, y_range) = chart.plotting_area().get_pixel_range();
             let top = half.get_base_pixel().1;
-            let _ = x_range;
             colour_bar(&bar, "E − E(System 1), nats", &shifted, (y_range.start - top, y_range.end - top), viridis)?;
         }
         Ok(())
@@ -272,7 +290,7 @@ fn draw_contours(chart: &Chart, view: &View) -> Result<(), DrawError> {
 fn draw_box(chart: &Chart, near: &View) -> Result<(), DrawError> {
     let last = (near.grid - 1) as f64;
     let corners = [(near.at(0, 0.0), near.at(1, 0.0)), (near.at(0, last), near.at(1, last))];
-    chart.plotting_area().draw(&Rectangle::new(corners, style::FAINT.mix(0.9).stroke_width(width(0.8))))
+    chart.plotting_area().draw(&outline(corners, WHITE.stroke_width(width(1.4))))
 }
 
 /// The path with a dot for each step.
@@ -299,7 +317,7 @@ fn draw_path(chart: &mut Chart, numbers: &Landscape) -> Result<(), DrawError> {
 pub fn draw_ends(area: &Area, start: (i32, i32), end: (i32, i32)) -> Result<(), DrawError> {
     let corner = |sign: i32| (end.0 + sign * px(3.4), end.1 + sign * px(3.4));
     area.draw(&Rectangle::new([corner(-1), corner(1)], PATH.filled()))?;
-    area.draw(&Rectangle::new([corner(-1), corner(1)], INK.stroke_width(width(0.9))))?;
+    area.draw(&outline([corner(-1), corner(1)], INK.stroke_width(width(0.9))))?;
     area.draw(&Circle::new(start, px(4.0), COLOURS[4].filled()))?;
     area.draw(&Circle::new(start, px(4.0), INK.stroke_width(width(0.9))))
 }

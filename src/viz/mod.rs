@@ -121,10 +121,9 @@ impl<'a> Studio<'a> {
                 let (corpus, offsets) = self.windows()?;
                 negatives::picture(self.loaded, &corpus, &offsets, self.config).map(|p| vec![p])
             }
-            (VizMode::Training, _) => training::pictures(
-                &training::run_dirs(self.config, self.loaded.checkpoint.path.parent())?,
-                self.config,
-            ),
+            (VizMode::Training, _) => {
+                training::pictures(&training::run_dirs(self.config, self.loaded.checkpoint.path.parent())?, self.config)
+            }
             (VizMode::Report, _) if self.config.mode == VizMode::All => Ok(Vec::new()),
             (mode, _) => Err(Error::Request(format!("mode={mode} is not drawn by this version of viz"))),
         }

@@ -109,7 +109,7 @@ pub fn histograms(
     }
     let [data, samples, chain, noise] = found;
     let c = &chains_name(loaded);
-    let names = ["text (E+)", "the model's samples", c, "uniform noise"].map(str::to_owned);
+    let names = ["text, E+", "the model's samples", c, "uniform noise"].map(str::to_owned);
     Ok(Histograms::new(names.into_iter().zip([data, samples, chain, noise]).collect()))
 }
 
@@ -130,9 +130,9 @@ fn chains(loaded: &Loaded) -> Result<Contrastive, Error> {
 fn chains_name(loaded: &Loaded) -> String {
     let c = &loaded.ebm.config;
     match c.contrastive_type {
-        ContrastiveType::Cd => format!("chains (CD-{}, E−)", c.contrastive_k),
-        ContrastiveType::Pcd => "chains (PCD, E−)".to_owned(),
-        ContrastiveType::FastPcd => "chains (Fast PCD, E−)".to_owned(),
+        ContrastiveType::Cd => format!("CD-{} chains, E−", c.contrastive_k),
+        ContrastiveType::Pcd => "PCD chains, E−".to_owned(),
+        ContrastiveType::FastPcd => "Fast PCD chains, E−".to_owned(),
     }
 }
 

@@ -60,11 +60,8 @@ impl Plane {
         let directions = Tensor::stack(&[first, b], 0); // (2, V)
         let moves = &path - &origin; // (K + 1, V)
         let places = moves.matmul(&directions.transpose(0, 1)); // (K + 1, V) @ (V, 2)
-        let off_plane = (moves - places.matmul(&directions)).square().sum_dim_intlist(
-            [1i64].as_slice(),
-            false,
-            None::<Kind>,
-        );
+        let off_plane =
+            (moves - places.matmul(&directions)).square().sum_dim_intlist([1i64].as_slice(), false, None::<Kind>);
         let total: f64 = s.iter().map(|s| s * s).sum();
         let share = |i: usize| s.get(i).map_or(0.0, |s| s * s / total);
         let rows = Vec::<Vec<f64>>::try_from(&places).unwrap_or_default();

@@ -9,6 +9,7 @@ use serde::Serialize;
 use tch::{Kind, Tensor, no_grad};
 
 use super::axes::{colour_bar, headed, text_width};
+use super::curves::outline;
 use super::figure::{Area, DrawError, Figure};
 use super::output::{Picture, Table};
 use super::style::{self, FAINT, INK, LABEL, PAGE, SOFT, TICK, diverging, px, short, text, viridis, width};
@@ -69,13 +70,15 @@ fn figure(thought: &Thought, numbers: &Positions) -> Result<Figure, Error> {
     let cut = if first > 0 { format!(" The last {COLUMNS} of {t} positions.") } else { String::new() };
     let stop = thought.early_stop().map_or_else(String::new, |stop| format!("; {stop}"));
     let summary = format!(
-        "Mean energy gap after {steps} steps: {} nats over {t} positions{stop}.{cut}",
+        "Mean energy gap after {}: {} nats over {t} positions{stop}.{cut}",
+        style::steps(steps),
         short(mean(0) - mean(steps))
     );
     Figure::draw((PAGE, 480), |area| {
         let rest = headed(area, "Thinking at every position", &summary)?;
         let halves = rest.split_evenly((2, 1));
-        let shown: Vec<String> = numbers.characters[first..].iter().map(|c| c.chars().map(style::token).collect()).collect();
+        let shown: Vec<String> =
+            numbers.characters[first..].iter().map(|c| c.chars().map(style::token).collect()).collect();
         for (name, rows, half) in [("energy", &numbers.energy, &halves[0]), ("entropy", &numbers.entropy, &halves[1])] {
             let rows: Vec<&[f64]> = rows.iter().map(|row| &row[first..]).collect();
             draw_map(half, name, &rows, &shown)?;
@@ -111,25 +114,37 @@ fn draw_map(area: &Area, name: &str, rows: &[&[f64]], characters: &[String]) -> 
     let (w, h) = area.dim_in_pixel();
     let (n, steps) = (characters.len(), rows.len() - 1);
     let room = w as i32 - px(62.0) - px(150.0);
-    // Few characters make wide cells, but not wider than 26 pixels.
-    let wide = (f64::from(room) / n as f64).min(f64::from(px(26.0)));
-    let cells =
-        Cells { left: px(62.0), wide, top: px(22.0), strip: px(16.0), gap: px(4.0), bottom: h as i32 - px(34.0), steps };
+    let wide = (f64::from(room) / n as f64).min(f64::from(px(72.0)));
+    let cells = Cells {
+        left: px(62.0),
+        wide,
+        top: px(22.0),
+        strip: px(16.0),
+        gap: px(4.0),
+        bottom: h as i32 - px(34.0),
+        steps,
+    };
     let level = range(rows[0]);
     let changes: Vec<Vec<f64>> =
         rows[1..].iter().map(|row| row.iter().zip(rows[0]).map(|(now, first)| now - first).collect()).collect();
     let largest = changes.iter().flatten().fold(0f64, |l, c| l.max(c.abs())).max(f64::MIN_POSITIVE);
     for column in 0..n {
         let share = (rows[0][column] - level.start) / (level.end - level.start);
-        fill(area, (cells.x(column), cells.top), (cells.x(column + 1), cells.top + cells.strip), viridis(share))?;
+        // Every cell reaches to the end of the map and is covered by the next: no light shines through the seams.
+        let right = cells.x(n);
+        fill(area, (cells.x(column), cells.top), (right, cells.top + cells.strip), viridis(share))?;
+        let mut before = None;
         for step in 1..=steps {
             let colour = diverging(changes[step - 1][column] / largest);
-            fill(area, (cells.x(column), cells.y(step)), (cells.x(column + 1), cells.y(step + 1)), colour)?;
+            if before != Some(colour) {
+                fill(area, (cells.x(column), cells.y(step)), (right, cells.bottom), colour)?;
+            }
+            before = Some(colour);
         }
     }
     let right = cells.x(n);
     for (top, bottom) in [(cells.top, cells.top + cells.strip), (cells.y(1), cells.bottom)] {
-        area.draw(&Rectangle::new([(cells.left, top), (right, bottom)], FAINT.stroke_width(width(0.8))))?;
+        area.draw(&outline([(cells.left, top), (right, bottom)], FAINT.stroke_width(width(0.8))))?;
     }
     label_columns(area, &cells, characters)?;
     label_rows(area, &cells, name)?;

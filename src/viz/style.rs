@@ -123,6 +123,7 @@ impl Numbers {
     /// An axis's name with its power of ten.
     pub fn name(self, label: &str) -> String {
         match self.exponent {
+            _ if label.is_empty() => String::new(),
             0 => label.to_owned(),
             n => format!("{label} (×10{})", superscript(n)),
         }
@@ -142,6 +143,11 @@ fn superscript(n: i32) -> String {
     let sign = if n < 0 { "⁻" } else { "" };
     let raised = n.unsigned_abs().to_string();
     sign.to_owned() + &raised.chars().filter_map(|c| Some(digits[c.to_digit(10)? as usize])).collect::<String>()
+}
+
+/// “1 step”, “2 steps”.
+pub fn steps(n: usize) -> String {
+    format!("{n} step{}", if n == 1 { "" } else { "s" })
 }
 
 /// A number for a sentence: three significant figures, very small and very large ones with a power of ten.

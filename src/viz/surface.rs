@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use plotters::prelude::{PathElement, Polygon, Text};
+use plotters::prelude::{Circle, PathElement, Polygon, Text};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
-use plotters::style::{Color, RGBColor};
+use plotters::style::{Color, FontTransform, RGBColor};
 
 use super::axes::headed;
 use super::figure::{Area, DrawError, Figure};
@@ -18,12 +18,14 @@ const TURN: f64 = -52.0;
 const EYE: f64 = 28.0;
 /// Height of the box; its sides are 1.
 const HEIGHT: f64 = 0.62;
+/// Patches along a side at most.
+const PATCHES: usize = 40;
 /// Grid lines drawn on the surface along each side.
 const MESH: usize = 15;
 
 /// Draws both views.
 pub fn figure(numbers: &Landscape, summary: &str) -> Result<Figure, Error> {
-    Figure::draw((PAGE, 384), |area| {
+    Figure::draw((PAGE, 356), |area| {
         let rest = headed(area, "Energy landscape of a thought, as a surface", summary)?;
         let rest = legend(&rest, &samples())?;
         for (view, half) in numbers.views.iter().zip(rest.split_evenly((1, 2))) {
@@ -42,7 +44,7 @@ struct Eye {
 impl Eye {
     fn new(area: &Area) -> Self {
         let (w, h) = area.dim_in_pixel();
-        Self { centre: (f64::from(w) * 0.5, f64::from(h) * 0.5), scale: f64::from(w) * 0.52 }
+        Self { centre: (f64::from(w) * 0.56, f64::from(h) * 0.5), scale: f64::from(w) * 0.53 }
     }
 
     /// Right and towards the eye, after the turn.
@@ -68,17 +70,15 @@ fn draw_view(area: &Area, numbers: &Landscape, view: &View) -> Result<(), DrawEr
     draw_surface(area, &eye, view, &share)?;
     let last = (view.grid - 1) as f64;
     let inside = |d: usize, value: f64| (value - view.at(d, 0.0)) / (view.at(d, last) - view.at(d, 0.0));
-    let places: Vec<(i32, i32)> = numbers
-        .path
-        .iter()
-        .map(|s| eye.see([inside(0, s.a), inside(1, s.b), share(s.energy) + 0.01]))
-        .collect();
+    let places: Vec<(i32, i32)> =
+        numbers.path.iter().map(|s| eye.see([inside(0, s.a), inside(1, s.b), share(s.energy) + 0.01])).collect();
     area.draw(&PathElement::new(places.clone(), PATH.stroke_width(width(2.2))))?;
+    for place in &places[1..] {
+        area.draw(&Circle::new(*place, px(1.8), PATH.filled()))?;
+    }
     draw_ends(area, places[0], places[places.len() - 1])?;
     draw_axes(area, &eye, numbers, view, &range)?;
-    let title = if view.name == "wide" { "wide view" } else { "the path" };
-    let anchored = text(LABEL, &INK).pos(Pos::new(HPos::Center, VPos::Top));
-    area.draw(&Text::new(title, (area.dim_in_pixel().0 as i32 / 2, px(4.0)), anchored))
+    area.draw(&Text::new(numbers.title(view, false), (px(10.0), px(4.0)), text(LABEL, &INK)))
 }
 
 /// Floor and the two walls behind.
@@ -99,9 +99,12 @@ fn draw_box(area: &Area, eye: &Eye) -> Result<(), DrawError> {
 
 /// The surface in patches, the far ones first, with light from the left.
 fn draw_surface(area: &Area, eye: &Eye, view: &View, share: &impl Fn(f64) -> f64) -> Result<(), DrawError> {
-    let n = view.grid;
+    // Every few points of a fine grid: thousands of patches make large files.
+    let stride = (1..view.grid).find(|s| (view.grid - 1) % s == 0 && (view.grid - 1) / s <= PATCHES).unwrap_or(1);
+    let n = (view.grid - 1) / stride + 1;
     let cell = 1.0 / (n - 1) as f64;
-    let corner = |i: usize, j: usize| [i as f64 * cell, j as f64 * cell, share(view.energies[j * n + i])];
+    let energy = |i: usize, j: usize| view.energies[j * stride * view.grid + i * stride];
+    let corner = |i: usize, j: usize| [i as f64 * cell, j as f64 * cell, share(energy(i, j))];
     let mut patches: Vec<(f64, [[f64; 3]; 4])> = (0..(n - 1) * (n - 1))
         .map(|k| {
             let (i, j) = (k % (n - 1), k / (n - 1));
@@ -117,10 +120,14 @@ fn draw_surface(area: &Area, eye: &Eye, view: &View, share: &impl Fn(f64) -> f64
         let seen: Vec<(i32, i32)> = patch.iter().map(|p| eye.see(*p)).collect();
         area.draw(&Polygon::new(seen.clone(), colour.filled()))?;
         // The same colour along the edge closes the seams between patches.
-        area.draw(&PathElement::new(vec![seen[0], seen[1], seen[2], seen[3], seen[0]], colour.stroke_width(width(0.5))))?;
+        area.draw(&PathElement::new(
+            vec![seen[0], seen[1], seen[2], seen[3], seen[0]],
+            colour.stroke_width(width(0.5)),
+        ))?;
         let line = |p: [f64; 3], d: usize| (p[d] / cell).round() as usize % every == 0;
-        for (d, ends) in [(1, [0, 1]), (0, [0, 3])] {
-            if line(patch[0], d) {
+        // The far edges: nearer patches do not cover them.
+        for (d, ends) in [(1, [3, 2]), (0, [0, 3])] {
+            if line(patch[3], d) {
                 let edge = vec![seen[ends[0]], seen[ends[1]]];
                 area.draw(&PathElement::new(edge, INK.mix(0.18).stroke_width(width(0.5))))?;
             }
@@ -171,13 +178,14 @@ fn draw_axes(area: &Area, eye: &Eye, numbers: &Landscape, view: &View, range: &R
             area.draw(&PathElement::new([(x, y), out], FAINT.stroke_width(width(0.8))))?;
             area.draw(&Text::new(shown.show(tick), out, text(TICK, &SOFT).pos(anchor)))?;
         }
-        let (x, y) = eye.see(at(d, if d == 2 { 1.0 } else { 0.5 }));
+        let (x, y) = eye.see(at(d, 0.5));
         let (away, anchor) = match d {
-            0 => ((-px(20.0), px(24.0)), Pos::new(HPos::Center, VPos::Top)),
-            1 => ((px(20.0), px(24.0)), Pos::new(HPos::Center, VPos::Top)),
-            _ => ((-px(24.0), -px(16.0)), Pos::new(HPos::Left, VPos::Bottom)),
+            0 => ((-px(30.0), px(26.0)), Pos::new(HPos::Center, VPos::Top)),
+            1 => ((px(34.0), px(26.0)), Pos::new(HPos::Center, VPos::Top)),
+            _ => ((-px(34.0), 0), Pos::new(HPos::Center, VPos::Bottom)),
         };
-        area.draw(&Text::new(shown.name(name), (x + away.0, y + away.1), text(LABEL, &INK).pos(anchor)))?;
+        let style = text(LABEL, &INK).transform(if d == 2 { FontTransform::Rotate270 } else { FontTransform::None });
+        area.draw(&Text::new(shown.name(name), (x + away.0, y + away.1), style.pos(anchor)))?;
     }
     Ok(())
 }

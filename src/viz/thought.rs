@@ -37,10 +37,13 @@ impl<'a> Thought<'a> {
         let (mut ids, dropped) = vocab.encode(&config.prompt);
         if ids.is_empty() {
             let why = if config.prompt.is_empty() { "is empty" } else { "has no character that the model knows" };
-            return Err(Error::Request(format!("the prompt {why}; viz looks at what follows a text: prompt=\"ROMEO:\"")));
+            return Err(Error::Request(format!(
+                "the prompt {why}; viz looks at what follows a text: prompt=\"ROMEO:\""
+            )));
         }
         if !dropped.is_empty() {
-            notes.push(format!("The model does not know these characters of the prompt; they are dropped: {dropped:?}"));
+            notes
+                .push(format!("The model does not know these characters of the prompt; they are dropped: {dropped:?}"));
         }
         let (typed, block_size) = (ids.len(), ebm.config.block_size as usize);
         if typed > block_size {

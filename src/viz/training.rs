@@ -9,7 +9,7 @@ use super::curves::{Dash, line};
 use super::figure::{Area, DrawError, Figure};
 use super::legend::{Sample, legend};
 use super::output::{Picture, Table};
-use super::style::{COLOURS, LABEL, PAGE, SOFT};
+use super::style::{COLOURS, INK, LABEL, PAGE, SOFT, px, text};
 use crate::config::VizConfig;
 use crate::error::Error;
 use crate::tracking::read_rows;
@@ -24,7 +24,11 @@ const PANELS: [(&str, &str, &[Quantity]); 4] = [
     (
         "negative log-likelihood",
         "NLL, nats per character",
-        &[("nll_s2", "training, System 2", Dash::Solid), ("nll_s1", "training, System 1", Dash::Dots), ("val/nll_s2", "validation", Dash::Long)],
+        &[
+            ("nll_s2", "training, System 2", Dash::Solid),
+            ("nll_s1", "training, System 1", Dash::Dots),
+            ("val/nll_s2", "validation", Dash::Long),
+        ],
     ),
     (
         "energies",
@@ -165,10 +169,13 @@ pub fn pictures(dirs: &[PathBuf], config: &VizConfig) -> Result<Vec<Picture>, Er
 fn figure(numbers: &Training) -> Result<Figure, Error> {
     let summary = match numbers.smooth {
         1 => "Rows as logged.".to_owned(),
-        n => format!("Running means of {n} logged rows (pale: as logged); validation and learning rate as logged."),
+        n => format!(
+            "Running means of {n} logged rows, fewer at the ends (pale: as logged); validation and learning rate as logged."
+        ),
     };
     let several = numbers.runs.len() > 1;
-    let title = if several { "Training of several runs".to_owned() } else { format!("Training of {}", numbers.runs[0]) };
+    let title =
+        if several { "Training of several runs".to_owned() } else { format!("Training of {}", numbers.runs[0]) };
     Figure::draw((PAGE, 520), |area| {
         let mut rest = headed(area, &title, &summary)?;
         if several {
@@ -187,10 +194,10 @@ fn figure(numbers: &Training) -> Result<Figure, Error> {
     })
 }
 
-/// Colour and dash: with one run colours tell quantities apart, with several they tell runs apart and dashes the quantities.
+/// Colour and dash: dashes tell quantities apart; colours do too, or with several runs they tell those apart.
 fn look(numbers: &Training, run: usize, quantity: usize, dash: Dash) -> (plotters::style::RGBColor, Dash) {
     match numbers.runs.len() {
-        1 => (COLOURS[quantity % COLOURS.len()], Dash::Solid),
+        1 => (COLOURS[quantity % COLOURS.len()], dash),
         _ => (COLOURS[run % COLOURS.len()], dash),
     }
 }
@@ -203,7 +210,7 @@ fn draw_panel(area: &Area, numbers: &Training, which: usize) -> Result<(), DrawE
         .filter(|(_, (key, ..))| numbers.curves.iter().any(|curve| curve.quantity == *key))
         .collect();
     if present.is_empty() {
-        return area.draw(&Text::new(format!("{title}: not logged"), (16 * 16, 16 * 16), super::style::text(LABEL, &SOFT)));
+        return area.draw(&Text::new(format!("{title}: not logged"), (px(8.0), px(2.0)), text(LABEL, &SOFT)));
     }
     let several = numbers.runs.len() > 1;
     let entries: Vec<(String, Sample)> = present
@@ -213,33 +220,35 @@ fn draw_panel(area: &Area, numbers: &Training, which: usize) -> Result<(), DrawE
             ((*name).to_owned(), Sample::Line(colour, dash))
         })
         .collect();
-    let room = if present.len() > 1 { legend(area, &entries)? } else { area.clone() };
+    area.draw(&Text::new(title.to_owned(), (px(8.0), px(2.0)), text(LABEL, &INK)))?;
+    let below = area.split_vertically(px(18.0)).1;
+    let room = if present.len() > 1 { legend(&below, &entries)? } else { below };
     let shown: Vec<(&Curve, usize, Dash)> = numbers
         .curves
         .iter()
-        .filter_map(|c| present.iter().find(|(_, (key, ..))| *key == c.quantity).map(|(i, (_, _, dash))| (c, *i, *dash)))
+        .filter_map(|c| {
+            present.iter().find(|(_, (key, ..))| *key == c.quantity).map(|(i, (_, _, dash))| (c, *i, *dash))
+        })
         .collect();
     let last = shown.iter().flat_map(|(c, ..)| &c.points).fold(1f64, |l, p| l.max(p.0));
     let x = Axis { whole: true, ..Axis::new("training step", 0.0..last) };
-    let y = Axis::new(label, range_of(shown.iter().flat_map(|(c, ..)| c.smoothed.iter().map(|p| p.1))));
-    let limits = y.range.clone();
-    let mut chart = panel(&room, title, &x, &y)?;
+    let y = Axis::new(label, range_of(shown.iter().flat_map(|(c, ..)| c.points.iter().map(|p| p.1))));
+    let mut chart = panel(&room, "", &x, &y)?;
     for pale in [true, false] {
         for (curve, quantity, dash) in &shown {
             let run = numbers.runs.iter().position(|run| *run == curve.run).unwrap_or(0);
             let (colour, dash) = look(numbers, run, *quantity, *dash);
-            draw_curve(&mut chart, curve, (colour, dash), &limits, pale)?;
+            draw_curve(&mut chart, curve, (colour, dash), pale)?;
         }
     }
     Ok(())
 }
 
-/// The rows as logged, pale and cut at the panel's edge, or the smoothed ones.
+/// The rows as logged, pale, or the smoothed ones.
 fn draw_curve(
     chart: &mut Chart,
     curve: &Curve,
     (colour, dash): (plotters::style::RGBColor, Dash),
-    limits: &std::ops::Range<f64>,
     pale: bool,
 ) -> Result<(), DrawError> {
     if !pale {
@@ -248,8 +257,7 @@ fn draw_curve(
     if curve.points == curve.smoothed {
         return Ok(());
     }
-    let cut: Vec<(f64, f64)> = curve.points.iter().map(|(x, y)| (*x, y.clamp(limits.start, limits.end))).collect();
-    line(chart, &cut, &colour.mix(0.22), (0.8, Dash::Solid))
+    line(chart, &curve.points, &colour.mix(0.22), (0.8, Dash::Solid))
 }
 
 #[cfg(test)]

@@ -74,17 +74,16 @@ pub fn trajectories(
 
 /// Computes and draws.
 pub fn picture(thought: &Thought, topk: i64, format: PictureFormat) -> Result<Picture, Error> {
-    let (energies, tokens) = no_grad(|| {
-        trajectories(&thought.trajectory, &thought.energies, (thought.position, topk), &thought.vocab)
-    });
+    let (energies, tokens) =
+        no_grad(|| trajectories(&thought.trajectory, &thought.energies, (thought.position, topk), &thought.vocab));
     let numbers = Trajectories { context: thought.context(), position: thought.position, energies, tokens };
     let stop = thought.early_stop().map_or_else(String::new, |stop| format!("; {stop}"));
     let moved = numbers.tokens.iter().map(|t| (t.centred_logits[thought.steps()] - t.centred_logits[0]).abs());
     let summary = format!(
-        "After {}: the {} likeliest characters; {} steps move their logits by at most {}{stop}.",
+        "After {}: the {} likeliest characters; {} of thinking: logits moved by at most {}{stop}.",
         numbers.context,
         numbers.tokens.len(),
-        thought.steps(),
+        style::steps(thought.steps()),
         short(moved.fold(0.0, f64::max))
     );
     let mut table = Table::new(&["step", "id", "token", "logit", "centred_logit", "probability"]);

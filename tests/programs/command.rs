@@ -23,6 +23,7 @@ pub fn path_of(program: &str) -> PathBuf {
         "train" => env!("CARGO_BIN_EXE_train"),
         "sample" => env!("CARGO_BIN_EXE_sample"),
         "eval" => env!("CARGO_BIN_EXE_eval"),
+        "viz" => env!("CARGO_BIN_EXE_viz"),
         "doctor" => env!("CARGO_BIN_EXE_doctor"),
         other => panic!("no program {other}"),
     }
