@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn dashes_cover_their_share_of_a_line() {
-        let line = [(0.0, 0.0), (3000.0, 0.0), (3000.0, 4000.0)];
+        let line = [(0.0, 0.0), (3030.0, 0.0), (3030.0, 3970.0)];
         assert_eq!(dashes(&line, Dash::Solid), [line.to_vec()]);
         let pieces = dashes(&line, Dash::Long);
         let drawn: f64 = pieces.iter().flat_map(|p| p.windows(2).map(|w| distance(w[0], w[1]))).sum();

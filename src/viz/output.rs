@@ -77,12 +77,18 @@ impl Table {
     }
 }
 
-/// Whether files can be written to `folder`, which need not exist yet; asked before minutes of work, and leaves nothing.
+/// An error where files cannot go into `folder`, which need not exist yet: asked before the work, and without touching the disk.
+/// What only writing shows (another user's folder, a full disk) is found later.
 pub fn check_folder(folder: &Path) -> Result<(), Error> {
     let absolute = std::path::absolute(folder).map_err(Error::io(folder))?;
     let existing = absolute.ancestors().find(|path| path.exists()).unwrap_or(&absolute);
-    let probe = existing.join(format!(".viz{}", std::process::id()));
-    std::fs::write(&probe, "").and_then(|()| std::fs::remove_file(&probe)).map_err(Error::io(folder))
+    let metadata = std::fs::metadata(existing).map_err(Error::io(existing))?;
+    let refusal = match (metadata.is_dir(), metadata.permissions().readonly()) {
+        (false, _) => std::io::ErrorKind::NotADirectory,
+        (true, true) => std::io::ErrorKind::PermissionDenied,
+        (true, false) => return Ok(()),
+    };
+    Err(Error::Io { path: folder.to_owned(), source: refusal.into() })
 }
 
 /// Writes the files of all pictures into `folder`; their paths.
