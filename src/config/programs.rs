@@ -99,8 +99,8 @@ pub struct VizConfig {
     pub topk: i64,
     /// Character of the prompt after which the next one is predicted, from 0; null is the last.
     pub position: Option<i64>,
-    /// Points along each side of the landscape.
-    pub grid: i64,
+    /// Points along each side of the landscape; null is 61, or 31 with soft tokens.
+    pub grid: Option<i64>,
     /// Half width of the wide landscape in logits; null follows the path.
     pub extent: Option<f64>,
     /// Validation windows to measure.

@@ -164,7 +164,7 @@ const VIZ_TOP: &[Field] = &[
     field("think_steps", Kind::COUNT),
     field("topk", Kind::COUNT),
     optional("position", Kind::COUNT_OR_ZERO),
-    field("grid", Kind::Int { min: 5, max: 201 }),
+    optional("grid", Kind::Int { min: 5, max: 201 }),
     optional("extent", Kind::Float(schema::Interval::POSITIVE)),
     field("max_windows", Kind::COUNT),
     optional("runs", Kind::Text),

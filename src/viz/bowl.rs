@@ -9,7 +9,7 @@ use super::axes::{Axis, headed, panel, range_of};
 use super::curves::{Dash, line};
 use super::figure::{Area, DrawError, Figure, gif};
 use super::output::{Picture, Table};
-use super::style::{COLOURS, FAINT, INK, PAGE, PATH, px, short, steps, width};
+use super::style::{COLOURS, FAINT, INK, PAGE, PATH, px, short, width};
 use super::thought::Thought;
 use crate::config::PictureFormat;
 use crate::error::Error;
@@ -93,9 +93,9 @@ pub fn picture(thought: &Thought, format: PictureFormat) -> Result<Picture, Erro
     let stop = thought.early_stop().map_or_else(String::new, |stop| format!("; {stop}"));
     let (first, last) = (bowl.energies[0], bowl.energies[thought.steps()]);
     let summary = format!(
-        "After {}: {} of thinking, {} logits long; {} lower by {} nats{stop}.",
+        "After {}: {}, {} logits long; {} lower by {} nats{stop}.",
         bowl.context,
-        steps(thought.steps()),
+        thought.effort(),
         short(bowl.places[thought.steps()].abs()),
         thought.energy_name(),
         short(first - last)

@@ -15,7 +15,7 @@ use super::figure::{Area, DrawError, Figure};
 use super::legend::{Sample, legend};
 use super::output::{Picture, Table};
 use super::plane::{Plane, Second};
-use super::style::{COLOURS, INK, PAGE, PATH, px, short, steps, viridis, width};
+use super::style::{COLOURS, INK, PAGE, PATH, px, short, viridis, width};
 use super::surface;
 use super::thought::Thought;
 use crate::config::VizConfig;
@@ -136,9 +136,9 @@ impl Landscape {
         let long = (end.a - start.a).hypot(end.b - start.b);
         let stop = thought.early_stop().map_or_else(String::new, |stop| format!("; {stop}"));
         format!(
-            "After {}: {} of thinking: {} lower by {} nats, from {} to {}; prediction moved by {} logits{stop}.",
+            "After {}: {}: {} lower by {} nats, from {} to {}; prediction moved by {} logits{stop}.",
             self.context,
-            steps(self.path.len() - 1),
+            thought.effort(),
             thought.energy_name(),
             short(start.energy - end.energy),
             fixed(start.energy),
@@ -197,7 +197,9 @@ fn fixed(energy: f64) -> String {
 
 /// The contour picture and the surface.
 pub fn pictures(thought: &Thought, config: &VizConfig) -> Result<Vec<Picture>, Error> {
-    let numbers = landscape(thought, config.grid, config.extent)?;
+    // With soft tokens the text is read again at every point.
+    let grid = config.grid.unwrap_or(if thought.ebm.config.use_soft_tokens { 31 } else { 61 });
+    let numbers = landscape(thought, grid, config.extent)?;
     let summary = numbers.summary(thought);
     let contour = Picture::new(
         "landscape",

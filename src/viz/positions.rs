@@ -70,8 +70,8 @@ fn figure(thought: &Thought, numbers: &Positions) -> Result<Figure, Error> {
     let cut = if first > 0 { format!(" The last {COLUMNS} of {t} positions.") } else { String::new() };
     let stop = thought.early_stop().map_or_else(String::new, |stop| format!("; {stop}"));
     let summary = format!(
-        "Mean energy gap after {}: {} nats over {t} positions{stop}.{cut}",
-        style::steps(steps),
+        "{}: mean energy gap {} nats over {t} positions{stop}.{cut}",
+        thought.effort(),
         short(mean(0) - mean(steps))
     );
     Figure::draw((PAGE, 480), |area| {

@@ -100,7 +100,9 @@ fn draw_box(area: &Area, eye: &Eye) -> Result<(), DrawError> {
 /// The surface in patches, the far ones first, with light from the left.
 fn draw_surface(area: &Area, eye: &Eye, view: &View, share: &impl Fn(f64) -> f64) -> Result<(), DrawError> {
     // Every few points of a fine grid: thousands of patches make large files.
-    let stride = (1..view.grid).find(|s| (view.grid - 1) % s == 0 && (view.grid - 1) / s <= PATCHES).unwrap_or(1);
+    let cells = view.grid - 1;
+    let fits = |s: &usize| cells.is_multiple_of(*s) && (MESH..=PATCHES).contains(&(cells / s));
+    let stride = (1..view.grid).find(fits).unwrap_or(1);
     let n = (view.grid - 1) / stride + 1;
     let cell = 1.0 / (n - 1) as f64;
     let energy = |i: usize, j: usize| view.energies[j * stride * view.grid + i * stride];
@@ -124,7 +126,7 @@ fn draw_surface(area: &Area, eye: &Eye, view: &View, share: &impl Fn(f64) -> f64
             vec![seen[0], seen[1], seen[2], seen[3], seen[0]],
             colour.stroke_width(width(0.5)),
         ))?;
-        let line = |p: [f64; 3], d: usize| (p[d] / cell).round() as usize % every == 0;
+        let line = |p: [f64; 3], d: usize| ((p[d] / cell).round() as usize).is_multiple_of(every);
         // The far edges: nearer patches do not cover them.
         for (d, ends) in [(1, [3, 2]), (0, [0, 3])] {
             if line(patch[3], d) {

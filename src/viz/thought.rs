@@ -81,6 +81,12 @@ impl<'a> Thought<'a> {
         self.trajectory.len() - 1
     }
 
+    /// How long was thought, and with which step size, in words.
+    pub fn effort(&self) -> String {
+        let alpha = self.ebm.alpha.double_value(&[]) as f32; // as it was written, without float64's digits
+        format!("{} of thinking with α = {alpha}", style::steps(self.steps()))
+    }
+
     /// A sentence where the loop ended before the steps that were asked for.
     pub fn early_stop(&self) -> Option<String> {
         let (taken, asked) = (self.steps() as i64, self.think_steps);
@@ -103,7 +109,7 @@ impl<'a> Thought<'a> {
                 let chunk = xs.narrow(0, start, CHUNK.min(n - start)).to_kind(rest.kind());
                 let x = rest.repeat([chunk.size()[0], 1, 1]); // (n, T, V)
                 x.select(1, self.position).copy_(&chunk);
-                let (value, _) = energy.value_and_grad(&x); // (n, T, 1)
+                let value = energy.value(&x); // (n, T, 1)
                 let own = value.select(1, self.position).reshape([-1]).to_kind(Kind::Double); // (n)
                 values.extend(Vec::<f64>::try_from(own).unwrap_or_default());
             }

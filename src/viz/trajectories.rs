@@ -80,10 +80,10 @@ pub fn picture(thought: &Thought, topk: i64, format: PictureFormat) -> Result<Pi
     let stop = thought.early_stop().map_or_else(String::new, |stop| format!("; {stop}"));
     let moved = numbers.tokens.iter().map(|t| (t.centred_logits[thought.steps()] - t.centred_logits[0]).abs());
     let summary = format!(
-        "After {}: the {} likeliest characters; {} of thinking: logits moved by at most {}{stop}.",
+        "After {}: the {} likeliest characters; {}: logits moved by at most {}{stop}.",
         numbers.context,
         numbers.tokens.len(),
-        style::steps(thought.steps()),
+        thought.effort(),
         short(moved.fold(0.0, f64::max))
     );
     let mut table = Table::new(&["step", "id", "token", "logit", "centred_logit", "probability"]);

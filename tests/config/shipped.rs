@@ -159,7 +159,7 @@ fn other_value(key: &str, old: &Value) -> String {
         ("dtype" | "train.dtype", _) => "bfloat16".to_owned(),
         ("use_thinking" | "sample", _) => "true".to_owned(),
         ("sample_top_p", _) => "0.25".to_owned(),
-        ("refine_steps" | "max_windows" | "position", _) => "7".to_owned(),
+        ("refine_steps" | "max_windows" | "position" | "grid", _) => "7".to_owned(),
         (_, Value::Bool(flag)) => (!flag).to_string(),
         (_, Value::Number(number)) if number.is_f64() => "0.125".to_owned(),
         (_, Value::Number(_)) => "17".to_owned(),
