@@ -57,6 +57,9 @@ impl<'a> Thought<'a> {
                 "position={position} is outside of the prompt, whose characters have positions 0 to {last}"
             )));
         }
+        if ebm.config.use_soft_tokens && last > 0 {
+            notes.push("Soft tokens: landscape and bowl hold the other positions where thinking left them".to_owned());
+        }
         let pass = pass(config);
         let (energies, trajectory) = no_grad(|| {
             let idx = Tensor::from_slice(&ids).to_device(ebm.device()).unsqueeze(0); // (1, T)
