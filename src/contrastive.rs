@@ -142,7 +142,7 @@ impl Contrastive {
     }
 
     /// The random choices of a call with `batch` texts.
-    fn draw(&self, batch: i64) -> Draw {
+    pub fn draw(&self, batch: i64) -> Draw {
         // Drawn on the CPU: choosing must not wait for the device.
         let int = (Kind::Int64, Device::Cpu);
         let (n_chains, c) = (self.config.n_chains, &self.config);

@@ -207,14 +207,19 @@ impl Ebm {
     }
 
     fn refine(&self, energies: &Tensor, pass: Pass, descent: &Descent) -> Descended {
+        energy::descend(self.thinking_energy(energies, pass).as_ref(), -energies, descent)
+    }
+
+    /// The energy that System 2 descends, given System 1's `energies` (B, T, V): with hard tokens they stay as they are, with
+    /// soft tokens the prediction is read again at every x.
+    pub fn thinking_energy<'a>(&'a self, energies: &'a Tensor, pass: Pass) -> Box<dyn Energy + 'a> {
         let c = &self.config;
         let hard = ExpectedEnergy { energies, temperature: c.softmax_temperature, entropy_weight: c.entropy_weight };
-        let energy: Box<dyn Energy + '_> = match (c.use_soft_tokens, c.mixture_stopgrad) {
+        match (c.use_soft_tokens, c.mixture_stopgrad) {
             (false, _) => Box::new(hard),
             (true, true) => Box::new(StoppedMixture { ebm: self, pass }),
             (true, false) => Box::new(self.soft_token_energy(pass)),
-        };
-        energy::descend(energy.as_ref(), -energies, descent)
+        }
     }
 
     /// Soft tokens: the prediction is re-embedded as `p @ wte`, read again, and the gradient flows through that.

@@ -12,6 +12,11 @@ use tch::{Kind, Tensor};
 pub trait Energy {
     /// The energy of each position (B, T, 1), and the gradient of their sum with respect to `x` (B, T, V).
     fn value_and_grad(&self, x: &Tensor) -> (Tensor, Tensor);
+
+    /// The energy of each position alone (B, T, 1).
+    fn value(&self, x: &Tensor) -> Tensor {
+        self.value_and_grad(x).0
+    }
 }
 
 /// `⟨p, f⟩ = Σ_v p_v f_v`, (B, T, V) → (B, T, 1): every expected energy is computed here.
@@ -106,6 +111,10 @@ impl<F: Fn(&Tensor) -> Tensor> Energy for Autograd<F> {
             let grad = grads.remove(0);
             if self.create_graph { (value, grad) } else { (value.detach(), grad.detach()) }
         })
+    }
+
+    fn value(&self, x: &Tensor) -> Tensor {
+        (self.energy)(x) // no way back is needed
     }
 }
 

@@ -104,6 +104,15 @@ pub enum Error {
         /// Where it was looked for
         out_dir: PathBuf,
     },
+    /// No training curves where they were looked for.
+    #[error("no metrics.jsonl in {dir}; give run directories with runs=out_ebt/run_…")]
+    NoRun {
+        /// Where it was looked for
+        dir: PathBuf,
+    },
+    /// A picture that cannot be drawn.
+    #[error("cannot draw the picture: {0}")]
+    Picture(String),
     /// A request that does not fit the checkpoint.
     #[error("{0}")]
     Request(String),

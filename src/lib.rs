@@ -2,7 +2,7 @@
 //!
 //! The one idea is `x ← x − α ∇ₓE(x) + noise`; it is written once, in [`energy`]. Read on in this order: [`transformer`] reads
 //! the text, [`ebm`] gives every next token an energy and thinks by going down it, [`train`] trains that, [`sample`] writes
-//! text, [`eval`] measures. [`checkpoint`] speaks PyTorch's file format, [`config`] Hydra's command line.
+//! text, [`eval`] measures, [`viz`] draws. [`checkpoint`] speaks PyTorch's file format, [`config`] Hydra's command line.
 
 pub mod batches;
 pub mod bootstrap;

@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook};
 use std::process::ExitCode;
 
+use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::config::{ConfigError, Flags};
@@ -108,6 +109,20 @@ pub fn windows_bar(windows: usize) -> ProgressBar {
 pub fn say(sentence: &str) {
     use std::io::Write;
     let _ = writeln!(std::io::stdout(), "✓ {sentence}");
+}
+
+/// The prompt itself, `@file`, or `-` for standard input.
+pub fn read_prompt(prompt: &str) -> anyhow::Result<String> {
+    use std::io::Read;
+    if prompt == "-" {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).context("cannot read the prompt from standard input")?;
+        return Ok(text);
+    }
+    match prompt.strip_prefix('@') {
+        Some(file) => std::fs::read_to_string(file).with_context(|| format!("cannot read the prompt from {file}")),
+        None => Ok(prompt.to_owned()),
+    }
 }
 
 /// A word as a shell takes it: quoted where it must be.

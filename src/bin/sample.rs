@@ -1,9 +1,8 @@
 //! Writes text with a trained model: `cargo run --bin sample -- think_steps=4 topk=64`.
 
-use std::io::{Read, Write, stdin, stdout};
+use std::io::{Write, stdout};
 use std::process::ExitCode;
 
-use anyhow::Context;
 use nanoebm::config::{self, Action, Mode, Program, SampleConfig};
 use nanoebm::data::Vocab;
 use nanoebm::load::load;
@@ -33,7 +32,7 @@ fn run() -> anyhow::Result<u8> {
 }
 
 fn sample(config: &SampleConfig, quiet: bool) -> anyhow::Result<()> {
-    let prompt = read_prompt(&config.prompt)?;
+    let prompt = program::read_prompt(&config.prompt)?;
     let device = device::resolve(&config.device)?;
     let loaded = load(config.checkpoint.as_deref(), &config.out_dir, &config.model, device)?;
     let vocab = loaded.vocab(&config.data_path)?;
@@ -85,17 +84,4 @@ fn sample(config: &SampleConfig, quiet: bool) -> anyhow::Result<()> {
 
 fn write_chars(out: &mut dyn Write, vocab: &Vocab, ids: &[i64]) -> std::io::Result<()> {
     write!(out, "{}", ids.iter().filter_map(|&id| vocab.char(id)).collect::<String>())
-}
-
-/// The prompt itself, `@file`, or `-` for standard input.
-fn read_prompt(prompt: &str) -> anyhow::Result<String> {
-    if prompt == "-" {
-        let mut text = String::new();
-        stdin().read_to_string(&mut text).context("cannot read the prompt from standard input")?;
-        return Ok(text);
-    }
-    match prompt.strip_prefix('@') {
-        Some(file) => std::fs::read_to_string(file).with_context(|| format!("cannot read the prompt from {file}")),
-        None => Ok(prompt.to_owned()),
-    }
 }

@@ -102,3 +102,39 @@ choice! {
         Train = "train",
     }
 }
+
+choice! {
+    /// What `viz` draws.
+    VizMode {
+        /// Expected energy over the plane of the path's first two principal components.
+        Landscape = "landscape",
+        /// Energy per step over the positions of validation windows.
+        Gap = "gap",
+        /// Logits and probabilities of the likeliest tokens per step.
+        Trajectories = "trajectories",
+        /// The energy along the path, with the ball that rolls down.
+        Bowl = "bowl",
+        /// Energy and entropy by position and step.
+        Positions = "positions",
+        /// Curves of one or several runs.
+        Training = "training",
+        /// Energies of data, samples, chains and noise.
+        Negatives = "negatives",
+        /// One page that steps through a generation.
+        Report = "report",
+        /// Every one, and a page with all of them.
+        All = "all",
+    }
+}
+
+choice! {
+    /// Which files a picture is written to.
+    PictureFormat {
+        /// Pixels, at twice the density of the screen's.
+        Png = "png",
+        /// Lines, with text as outlines.
+        Svg = "svg",
+        /// Each picture twice.
+        Both = "both",
+    }
+}

@@ -20,6 +20,7 @@ pub const SHIPPED: &[(&str, &str)] = embed![
     "sample",
     "eval",
     "compare",
+    "viz",
     "model/default",
     "model/upstream",
     "model/cpu",

@@ -22,14 +22,16 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-pub use choice::{Context, ContrastiveEnergy, ContrastiveType, Dtype, Mode, RefineReduction, Split};
+pub use choice::{
+    Context, ContrastiveEnergy, ContrastiveType, Dtype, Mode, PictureFormat, RefineReduction, Split, VizMode,
+};
 pub use cli::{Action, Flags, Job, Program, parse};
 pub use error::ConfigError;
 pub use files::SHIPPED;
 pub use help::help_of;
 pub use model::ModelConfig;
 pub use overrides::{Override, Verb};
-pub use programs::{Candidate, CompareConfig, EvalConfig, ModelOverrides, SampleConfig};
+pub use programs::{Candidate, CompareConfig, EvalConfig, ModelOverrides, SampleConfig, VizConfig};
 pub use root::{Root, Schema};
 pub use train::{DataConfig, TrainConfig};
 
@@ -71,6 +73,12 @@ impl Default for SampleConfig {
 }
 
 impl Default for EvalConfig {
+    fn default() -> Self {
+        shipped(&[])
+    }
+}
+
+impl Default for VizConfig {
     fn default() -> Self {
         shipped(&[])
     }

@@ -1,4 +1,4 @@
-//! The settings of the programs that read a checkpoint: `sample`, `eval` and `compare`.
+//! The settings of the programs that read a checkpoint: `sample`, `eval`, `viz` and `compare`.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_yaml::Value;
 
-use super::choice::{Context, Dtype, Mode, Split};
+use super::choice::{Context, Dtype, Mode, PictureFormat, Split, VizMode};
 use super::error::ConfigError;
 
 /// Keys of the model's configuration that replace the checkpoint's (see [`super::ModelConfig::apply`]).
@@ -76,6 +76,52 @@ pub struct EvalConfig {
     pub separation: bool,
     /// Windows at a time; the numbers do not depend on it.
     pub batch_size: i64,
+    /// `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
+    pub device: String,
+    /// Precision of the forward pass.
+    pub dtype: Dtype,
+    /// Keys that replace the checkpoint's.
+    pub model: ModelOverrides,
+}
+
+/// Settings of `viz`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VizConfig {
+    /// Checkpoint to read; null is the newest under `out_dir`.
+    pub checkpoint: Option<PathBuf>,
+    /// Where the newest checkpoint and the newest run are looked for.
+    pub out_dir: PathBuf,
+    /// Text whose validation part is measured; null is the checkpoint's, else `shakespeare.txt`.
+    pub data_path: Option<PathBuf>,
+    /// What to draw.
+    pub mode: VizMode,
+    /// Text that is thought about; `@file` reads a file and `-` standard input.
+    pub prompt: String,
+    /// Steps of thinking.
+    pub think_steps: i64,
+    /// Characters that the report writes.
+    pub max_new_tokens: i64,
+    /// Tokens whose path is drawn.
+    pub topk: i64,
+    /// Character of the prompt after which the next one is predicted, from 0; null is the last.
+    pub position: Option<i64>,
+    /// Points along each side of the landscape; null is 61, or 31 with soft tokens.
+    pub grid: Option<i64>,
+    /// Half width of the wide landscape in logits; null follows the path.
+    pub extent: Option<f64>,
+    /// Validation windows to measure.
+    pub max_windows: i64,
+    /// Run directories, separated by commas; null is the checkpoint's own, else the newest.
+    pub runs: Option<String>,
+    /// Logged rows that a training curve is averaged over.
+    pub smooth: i64,
+    /// Folder of the pictures.
+    pub out: PathBuf,
+    /// Which files a picture is written to.
+    pub format: PictureFormat,
+    /// Seed of samples, chains and noise.
+    pub seed: i64,
     /// `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
     pub device: String,
     /// Precision of the forward pass.

@@ -6,10 +6,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_yaml::Value;
 
-use super::choice::{Context, Dtype, Mode, Split};
+use super::choice::{Context, Dtype, Mode, PictureFormat, Split, VizMode};
 use super::error::ConfigError;
 use super::schema::{self, Field, Kind, field, optional, show};
-use super::{CompareConfig, Config, EvalConfig, SampleConfig, model, train};
+use super::{CompareConfig, Config, EvalConfig, SampleConfig, VizConfig, model, train};
 
 /// Values by dotted key.
 pub type Tree = BTreeMap<String, Value>;
@@ -152,6 +152,29 @@ const EVAL_TOP: &[Field] = &[
     optional("max_windows", Kind::COUNT),
     field("separation", Kind::Bool),
     field("batch_size", Kind::COUNT),
+    field("device", Kind::Device),
+    field("dtype", Kind::Choice(Dtype::NAMES)),
+];
+
+/// The keys of [`VizConfig`] that stand at the top.
+const VIZ_TOP: &[Field] = &[
+    optional("checkpoint", Kind::Path),
+    field("out_dir", Kind::Path),
+    optional("data_path", Kind::Path),
+    field("mode", Kind::Choice(VizMode::NAMES)),
+    field("prompt", Kind::Text),
+    field("think_steps", Kind::COUNT),
+    field("max_new_tokens", Kind::COUNT_OR_ZERO),
+    field("topk", Kind::COUNT),
+    optional("position", Kind::COUNT_OR_ZERO),
+    optional("grid", Kind::Int { min: 5, max: 201 }),
+    optional("extent", Kind::Float(schema::Interval::POSITIVE)),
+    field("max_windows", Kind::COUNT),
+    optional("runs", Kind::Text),
+    field("smooth", Kind::COUNT),
+    field("out", Kind::Path),
+    field("format", Kind::Choice(PictureFormat::NAMES)),
+    field("seed", Kind::ANY_INT),
     field("device", Kind::Device),
     field("dtype", Kind::Choice(Dtype::NAMES)),
 ];
@@ -304,6 +327,26 @@ impl Root for EvalConfig {
             )));
         }
         schema::check_section("", EVAL_TOP, self)
+    }
+}
+
+impl Root for VizConfig {
+    const FILE: &'static str = "viz";
+
+    fn schema() -> Schema {
+        Schema::default()
+            .section("", VIZ_TOP, false)
+            .section("model", model::FIELDS, true)
+            .model_aliases("")
+            .steps_aliases("", "think_steps", "refine_steps")
+    }
+
+    fn settle(_typed: &mut Tree, _base: &Tree) -> Result<Vec<String>, ConfigError> {
+        Ok(Vec::new())
+    }
+
+    fn validate(&self) -> Result<(), ConfigError> {
+        schema::check_section("", VIZ_TOP, self)
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use nanoebm::config::{
     CompareConfig, Config, ContrastiveType, DataConfig, EvalConfig, Mode, ModelConfig, RefineReduction, Root, SHIPPED,
-    SampleConfig, TrainConfig, help_of,
+    SampleConfig, TrainConfig, VizConfig, help_of,
 };
 use serde_yaml::Value;
 
@@ -95,6 +95,7 @@ fn every_key_of_every_struct_has_a_line_of_help() {
     check::<SampleConfig>();
     check::<EvalConfig>();
     check::<CompareConfig>();
+    check::<VizConfig>();
 }
 
 /// Struct, table of kinds and YAML agree: every key of the struct is listed by `--help`, and no other.
@@ -114,6 +115,7 @@ fn struct_and_files_have_the_same_keys() {
     check::<Config>(0);
     check::<SampleConfig>(1);
     check::<EvalConfig>(1);
+    check::<VizConfig>(1);
     check::<CompareConfig>(7);
 }
 
@@ -133,6 +135,7 @@ fn every_field_can_be_set_by_its_dotted_name() {
     check::<SampleConfig>();
     check::<EvalConfig>();
     check::<CompareConfig>();
+    check::<VizConfig>();
 }
 
 fn text_of(value: &Value) -> String {
@@ -154,14 +157,17 @@ fn other_value(key: &str, old: &Value) -> String {
         ("model.contrastive_type", _) => "fast_pcd".to_owned(),
         ("model.refine_reduction", _) => "mean".to_owned(),
         ("model.contrastive_energy", _) => "same_token".to_owned(),
+        ("mode", Value::String(mode)) if mode == "all" => "gap".to_owned(),
         ("mode", _) => "fast".to_owned(),
+        ("format", _) => "png".to_owned(),
+        ("extent", _) => "0.25".to_owned(),
         ("split", _) => "train".to_owned(),
         ("context", _) => "rolling".to_owned(),
         ("device" | "train.device", _) => "cuda:1".to_owned(),
         ("dtype" | "train.dtype", _) => "bfloat16".to_owned(),
         ("use_thinking" | "sample", _) => "true".to_owned(),
         ("sample_top_p", _) => "0.25".to_owned(),
-        ("refine_steps" | "max_windows" | "block_size", _) => "7".to_owned(),
+        ("refine_steps" | "max_windows" | "block_size" | "position" | "grid", _) => "7".to_owned(),
         ("steps", _) => "[7]".to_owned(),
         (_, Value::Bool(flag)) => (!flag).to_string(),
         (_, Value::Number(number)) if number.is_f64() => "0.125".to_owned(),

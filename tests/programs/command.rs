@@ -24,6 +24,7 @@ pub fn path_of(program: &str) -> PathBuf {
         "sample" => env!("CARGO_BIN_EXE_sample"),
         "eval" => env!("CARGO_BIN_EXE_eval"),
         "compare" => env!("CARGO_BIN_EXE_compare"),
+        "viz" => env!("CARGO_BIN_EXE_viz"),
         "doctor" => env!("CARGO_BIN_EXE_doctor"),
         other => panic!("no program {other}"),
     }

@@ -80,6 +80,10 @@ impl Desk {
         self.program("compare", &["device=cpu"]).args(args)
     }
 
+    pub fn viz(&self, args: &[&str]) -> Program {
+        self.program("viz", &["device=cpu", "max_windows=3", "grid=9"]).args(args)
+    }
+
     fn program(&self, program: &str, args: &[&str]) -> Program {
         nanoebm(program).args(args).in_dir(self.dir())
     }

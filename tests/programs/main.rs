@@ -5,6 +5,9 @@
 
 mod command;
 mod desk;
+#[path = "../common/golden.rs"]
+#[allow(dead_code)] // each suite has use for a part of it
+mod golden;
 #[path = "../common/python.rs"]
 mod python;
 
@@ -24,3 +27,4 @@ mod sample;
 mod sample_io;
 mod signals;
 mod train;
+mod viz;

@@ -30,6 +30,7 @@ fn every_command_of_the_readme_runs() {
             "train" => &TINY,
             "sample" => &["device=cpu", "max_new_tokens=5"],
             "eval" | "compare" => &["device=cpu", "max_windows=2"],
+            "viz" => &["device=cpu", "max_windows=2", "grid=9"],
             other => panic!("{other} is not a program of the README"),
         };
         nanoebm(program).args(args).args(smaller).in_dir(desk.dir()).succeeds();

@@ -1,0 +1,119 @@
+//! Lines, dashed lines and bands in a panel.
+
+use plotters::prelude::{PathElement, Polygon};
+use plotters::style::{Color, RGBColor, ShapeStyle};
+
+use super::axes::Chart;
+use super::figure::DrawError;
+use super::style::{px, width};
+
+/// How a line is broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dash {
+    /// Not at all
+    Solid,
+    /// Long pieces
+    Long,
+    /// Short pieces
+    Short,
+    /// Dots
+    Dots,
+}
+
+impl Dash {
+    /// All of them, to be used in turn.
+    pub const ALL: [Dash; 4] = [Dash::Solid, Dash::Long, Dash::Short, Dash::Dots];
+
+    /// Lengths of piece and gap in pixels.
+    fn lengths(self) -> Option<(f64, f64)> {
+        match self {
+            Dash::Solid => None,
+            Dash::Long => Some((7.0, 3.5)),
+            Dash::Short => Some((3.5, 3.0)),
+            Dash::Dots => Some((0.8, 2.8)),
+        }
+    }
+}
+
+/// A line through points in drawing units, in the pieces of its dash.
+pub fn dashes(points: &[(f64, f64)], dash: Dash) -> Vec<Vec<(f64, f64)>> {
+    let Some((on, off)) = dash.lengths().map(|(on, off)| (f64::from(px(on)), f64::from(px(off)))) else {
+        return vec![points.to_vec()];
+    };
+    let mut pieces: Vec<Vec<(f64, f64)>> = Vec::new();
+    let (mut drawn, mut left) = (true, on);
+    pieces.push(points.first().copied().into_iter().collect());
+    for ends in points.windows(2) {
+        let ([mut from, to], mut length) = ([ends[0], ends[1]], distance(ends[0], ends[1]));
+        while length > left {
+            let share = left / length;
+            from = (from.0 + (to.0 - from.0) * share, from.1 + (to.1 - from.1) * share);
+            length -= left;
+            match drawn {
+                true => pieces.last_mut().into_iter().for_each(|piece| piece.push(from)),
+                false => pieces.push(vec![from]),
+            }
+            drawn = !drawn;
+            left = if drawn { on } else { off };
+        }
+        left -= length;
+        if drawn {
+            pieces.last_mut().into_iter().for_each(|piece| piece.push(to));
+        }
+    }
+    pieces
+}
+
+fn distance(a: (f64, f64), b: (f64, f64)) -> f64 {
+    (b.0 - a.0).hypot(b.1 - a.1)
+}
+
+/// Draws a line through points of a panel; a value that is no number breaks it.
+pub fn line(
+    chart: &mut Chart,
+    points: &[(f64, f64)],
+    colour: &impl Color,
+    (pixels, dash): (f64, Dash),
+) -> Result<(), DrawError> {
+    let style = colour.stroke_width(width(pixels));
+    let area = chart.plotting_area().strip_coord_spec();
+    let (left, top) = area.get_base_pixel();
+    for piece in points.split(|(x, y)| !x.is_finite() || !y.is_finite()).filter(|piece| piece.len() > 1) {
+        let units: Vec<(f64, f64)> = piece
+            .iter()
+            .map(|point| chart.backend_coord(point))
+            .map(|(x, y)| (f64::from(x - left), f64::from(y - top)))
+            .collect();
+        for dash in dashes(&units, dash) {
+            let dash: Vec<(i32, i32)> = dash.iter().map(|(x, y)| (x.round() as i32, y.round() as i32)).collect();
+            area.draw(&PathElement::new(dash, style))?;
+        }
+    }
+    Ok(())
+}
+
+/// The outline of a rectangle between two corners; that of plotters' own has no width in SVG.
+pub fn outline<C: Copy>([(left, top), (right, bottom)]: [(C, C); 2], style: ShapeStyle) -> PathElement<(C, C)> {
+    PathElement::new(vec![(left, top), (right, top), (right, bottom), (left, bottom), (left, top)], style)
+}
+
+/// Fills the band between two lines over the same x.
+pub fn band(chart: &mut Chart, low: &[(f64, f64)], high: &[(f64, f64)], colour: RGBColor) -> Result<(), DrawError> {
+    let around: Vec<(f64, f64)> = low.iter().chain(high.iter().rev()).copied().collect();
+    chart.plotting_area().draw(&Polygon::new(around, colour.mix(0.2).filled()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dashes_cover_their_share_of_a_line() {
+        let line = [(0.0, 0.0), (3030.0, 0.0), (3030.0, 3970.0)];
+        assert_eq!(dashes(&line, Dash::Solid), [line.to_vec()]);
+        let pieces = dashes(&line, Dash::Long);
+        let drawn: f64 = pieces.iter().flat_map(|p| p.windows(2).map(|w| distance(w[0], w[1]))).sum();
+        assert!((drawn / 7000.0 - 7.0 / 10.5).abs() < 0.02, "{drawn}");
+        assert!(pieces.iter().any(|piece| piece.len() == 3), "a piece goes round the corner");
+    }
+}

@@ -1,0 +1,176 @@
+//! The energy gap: how far thinking lowers the energy, step by step, over all positions of validation windows.
+
+use serde::Serialize;
+use tch::{Kind, Tensor, no_grad};
+
+use super::axes::{Axis, headed, panel, range_of};
+use super::curves::{Dash, band, line};
+use super::figure::Figure;
+use super::legend::{Sample, legend};
+use super::output::{Picture, Table};
+use super::pass;
+use super::style::{self, COLOURS, PAGE, short};
+use super::thought::fine;
+use crate::config::VizConfig;
+use crate::data::{Corpus, Split};
+use crate::ebm::Ebm;
+use crate::energy::expected_energy;
+use crate::error::Error;
+use plotters::style::Color;
+
+/// Mean and spread over positions.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Spread {
+    /// Mean
+    pub mean: f64,
+    /// A tenth of the positions lies below
+    pub p10: f64,
+    /// Half
+    pub p50: f64,
+    /// Nine tenths
+    pub p90: f64,
+}
+
+/// The numbers of the picture, in nats, System 1 first.
+#[derive(Debug, Serialize)]
+pub struct Gap {
+    /// Windows measured
+    pub windows: usize,
+    /// Positions in them
+    pub positions: usize,
+    /// Windows in which the model's early stop ended the loop; they stay where they are
+    pub early_stops: usize,
+    /// Expected energy E_k after each step
+    pub energy: Vec<Spread>,
+    /// E_0 − E_k of each position
+    pub gap: Vec<Spread>,
+}
+
+/// Expected energies along a trajectory of x (B, T, V), given System 1's energies (B, T, V): (K + 1, B·T), float64.
+pub fn path_energies(trajectory: &[Tensor], energies: &Tensor) -> Tensor {
+    let steps: Vec<Tensor> = trajectory
+        .iter()
+        .map(|x| expected_energy(x, energies).to_kind(Kind::Double).reshape([-1])) // (B·T)
+        .collect();
+    Tensor::stack(&steps, 0)
+}
+
+impl Gap {
+    /// From expected energies (K + 1, positions).
+    pub fn new(energies: &Tensor, windows: usize, early_stops: usize) -> Self {
+        let rows = |t: &Tensor| -> Vec<Spread> { (0..t.size()[0]).map(|k| Spread::of(&t.get(k))).collect() };
+        Self {
+            windows,
+            positions: energies.size()[1] as usize,
+            early_stops,
+            energy: rows(energies),
+            gap: rows(&(energies.get(0) - energies)),
+        }
+    }
+}
+
+impl Spread {
+    /// Of values (N), read from the device.
+    fn of(values: &Tensor) -> Self {
+        let mut sorted = Vec::<f64>::try_from(values).unwrap_or_default();
+        sorted.sort_unstable_by(f64::total_cmp);
+        let quantile = |q: f64| {
+            let place = q * (sorted.len() - 1) as f64;
+            let (low, high) = (sorted[place.floor() as usize], sorted[place.ceil() as usize]);
+            low + (high - low) * place.fract()
+        };
+        let mean = sorted.iter().sum::<f64>() / sorted.len() as f64;
+        Self { mean, p10: quantile(0.1), p50: quantile(0.5), p90: quantile(0.9) }
+    }
+}
+
+/// Measures windows at `offsets` of the validation split, one at a time, as `eval` does.
+pub fn gap(ebm: &Ebm, corpus: &Corpus, offsets: &[usize], config: &VizConfig) -> Gap {
+    let (pass, steps) = (pass(config), config.think_steps as usize);
+    let mut early_stops = 0;
+    let all: Vec<Tensor> = offsets
+        .iter()
+        .map(|&offset| {
+            no_grad(|| {
+                let (idx, _) = corpus.batch(Split::Val, &[offset], ebm.config.block_size, ebm.device());
+                let energies = fine(ebm, &ebm.energies(&ebm.hidden_states(&idx, pass), pass)); // (1, T, V)
+                let mut trajectory = ebm.trajectory(&energies, config.think_steps, pass);
+                early_stops += usize::from(trajectory.len() <= steps);
+                while trajectory.len() <= steps {
+                    trajectory.push(trajectory[trajectory.len() - 1].shallow_clone());
+                }
+                path_energies(&trajectory, &energies) // (K + 1, T)
+            })
+        })
+        .collect();
+    Gap::new(&Tensor::cat(&all, 1), offsets.len(), early_stops)
+}
+
+/// Measures and draws.
+pub fn picture(ebm: &Ebm, corpus: &Corpus, offsets: &[usize], config: &VizConfig) -> Result<Picture, Error> {
+    let numbers = gap(ebm, corpus, offsets, config);
+    let picture = Picture::new(
+        "gap",
+        "Energy by thinking step",
+        "Left: the expected energy, whose spread over positions hardly changes; right: how far it has fallen since System 1 \
+         (up is lower energy). Lines are means over validation positions, bands hold the middle 80 % of them.",
+    );
+    let mut table = Table::new(&["step", "quantity", "mean", "p10", "p50", "p90"]);
+    for (name, rows) in [("energy", &numbers.energy), ("gap", &numbers.gap)] {
+        for (step, s) in rows.iter().enumerate() {
+            let values = [s.mean, s.p10, s.p50, s.p90].map(|v| v.to_string());
+            table.row(&[[step.to_string(), name.to_owned()].as_slice(), &values].concat());
+        }
+    }
+    picture.figure(&figure(&numbers)?, config.format)?.numbers(&numbers, table)
+}
+
+fn figure(numbers: &Gap) -> Result<Figure, Error> {
+    let steps = numbers.gap.len() - 1;
+    let stops = match numbers.early_stops {
+        0 => String::new(),
+        n => format!("; in {n} of the windows the model's early stop ended the thinking sooner"),
+    };
+    let summary = format!(
+        "Energy gap after {}: {} nats (mean of {} validation positions in {} windows{stops}).",
+        style::steps(steps),
+        short(numbers.gap[steps].mean),
+        numbers.positions,
+        numbers.windows
+    );
+    Figure::draw((PAGE, 312), |area| {
+        let rest = headed(area, "Energy by thinking step", &summary)?;
+        let entries = [
+            ("mean".to_owned(), Sample::Line(COLOURS[0], Dash::Solid)),
+            ("median".to_owned(), Sample::Line(COLOURS[0], Dash::Short)),
+            ("10–90 % of positions".to_owned(), Sample::Fill(COLOURS[0].mix(0.25))),
+        ];
+        let rest = legend(&rest, &entries)?;
+        let panels =
+            [("expected energy", "E, nats", &numbers.energy), ("fall since System 1", "E₀ − E, nats", &numbers.gap)];
+        for ((title, label, rows), half) in panels.into_iter().zip(rest.split_evenly((1, 2))) {
+            let points = |value: fn(&Spread) -> f64| -> Vec<(f64, f64)> {
+                rows.iter().enumerate().map(|(k, s)| (k as f64, value(s))).collect()
+            };
+            let y = Axis::new(label, range_of(rows.iter().flat_map(|s| [s.mean, s.p10, s.p90])));
+            let mut chart = panel(&half, title, &Axis::steps(steps), &y)?;
+            band(&mut chart, &points(|s| s.p10), &points(|s| s.p90), COLOURS[0])?;
+            line(&mut chart, &points(|s| s.p50), &COLOURS[0], (1.4, Dash::Short))?;
+            line(&mut chart, &points(|s| s.mean), &COLOURS[0], (2.0, Dash::Solid))?;
+        }
+        Ok(())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spread_is_that_of_the_values() {
+        let spread = Spread::of(&Tensor::arange(11, (Kind::Double, tch::Device::Cpu)));
+        assert_eq!(spread, Spread { mean: 5.0, p10: 1.0, p50: 5.0, p90: 9.0 });
+        let gap = Gap::new(&Tensor::from_slice2(&[[5.0f64, 3.0], [4.0, 1.0]]), 1, 0);
+        assert_eq!((gap.gap[0].mean, gap.gap[1].mean, gap.energy[1].mean), (0.0, 1.5, 2.5));
+    }
+}

@@ -1,0 +1,117 @@
+//! Files of a picture: PNG, SVG, GIF, and the numbers as JSON and CSV, all written or none.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::figure::Figure;
+use crate::config::PictureFormat;
+use crate::error::Error;
+use crate::fs::write_atomically;
+
+/// One picture with its numbers, drawn and not yet written.
+#[derive(Debug)]
+pub struct Picture {
+    /// The files' name without extension
+    pub stem: String,
+    /// What it shows
+    pub title: String,
+    /// How to read it, in a sentence
+    pub reading: String,
+    /// Name and content of each file
+    pub files: Vec<(String, Vec<u8>)>,
+}
+
+impl Picture {
+    /// A picture without files.
+    pub fn new(stem: &str, title: &str, reading: &str) -> Self {
+        Self { stem: stem.to_owned(), title: title.to_owned(), reading: reading.to_owned(), files: Vec::new() }
+    }
+
+    /// Adds a file.
+    pub fn file(mut self, extension: &str, bytes: Vec<u8>) -> Self {
+        self.files.push((format!("{}.{extension}", self.stem), bytes));
+        self
+    }
+
+    /// Adds the figure in the formats asked for.
+    pub fn figure(self, figure: &Figure, format: PictureFormat) -> Result<Self, Error> {
+        let (png, svg) = (format != PictureFormat::Svg, format != PictureFormat::Png);
+        let svg_text = svg.then(|| figure.svg(&self.title, &self.reading));
+        let this = if png { self.file("png", figure.png()?) } else { self };
+        Ok(match svg_text {
+            Some(text) => this.file("svg", text.into_bytes()),
+            None => this,
+        })
+    }
+
+    /// Adds the numbers: `values` as JSON and `table` as CSV.
+    pub fn numbers(self, values: &impl Serialize, table: Table) -> Result<Self, Error> {
+        let json = serde_json::to_string(values).map_err(|e| Error::Picture(e.to_string()))? + "\n";
+        Ok(self.file("json", json.into_bytes()).file("csv", table.0.into_bytes()))
+    }
+}
+
+/// A CSV file.
+#[derive(Debug)]
+pub struct Table(String);
+
+impl Table {
+    /// A table with a header and no rows.
+    pub fn new(header: &[&str]) -> Self {
+        let mut table = Self(String::new());
+        table.row(header);
+        table
+    }
+
+    /// Adds a row; a cell with a comma, a quote or a newline is quoted (RFC 4180).
+    pub fn row<S: AsRef<str>>(&mut self, cells: &[S]) {
+        let quoted = cells.iter().map(|cell| {
+            let cell = cell.as_ref();
+            match cell.contains([',', '"', '\n', '\r']) {
+                true => format!("\"{}\"", cell.replace('"', "\"\"")),
+                false => cell.to_owned(),
+            }
+        });
+        self.0 += &(quoted.collect::<Vec<_>>().join(",") + "\n");
+    }
+}
+
+/// An error where files cannot go into `folder`, which need not exist yet: asked before the work, and without touching the disk.
+/// What only writing shows (another user's folder, a full disk) is found later.
+pub fn check_folder(folder: &Path) -> Result<(), Error> {
+    let absolute = std::path::absolute(folder).map_err(Error::io(folder))?;
+    let existing = absolute.ancestors().find(|path| path.exists()).unwrap_or(&absolute);
+    let metadata = std::fs::metadata(existing).map_err(Error::io(existing))?;
+    let refusal = match (metadata.is_dir(), metadata.permissions().readonly()) {
+        (false, _) => std::io::ErrorKind::NotADirectory,
+        (true, true) => std::io::ErrorKind::PermissionDenied,
+        (true, false) => return Ok(()),
+    };
+    Err(Error::Io { path: folder.to_owned(), source: refusal.into() })
+}
+
+/// Writes the files of all pictures into `folder`; their paths.
+pub fn write(folder: &Path, pictures: &[Picture]) -> Result<Vec<PathBuf>, Error> {
+    std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
+    let mut paths = Vec::new();
+    for (name, bytes) in pictures.iter().flat_map(|picture| &picture.files) {
+        let path = folder.join(name);
+        write_atomically(&path, bytes)?;
+        paths.push(path);
+    }
+    Ok(paths)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_are_quoted_where_they_must_be() {
+        let mut table = Table::new(&["token", "p"]);
+        table.row(&[",", "0.5"]);
+        table.row(&["\"", "0.25"]);
+        assert_eq!(table.0, "token,p\n\",\",0.5\n\"\"\"\",0.25\n");
+    }
+}

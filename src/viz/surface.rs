@@ -1,0 +1,193 @@
+//! A landscape as a surface in space, seen from above and from one corner.
+
+use std::ops::Range;
+
+use plotters::prelude::{Circle, PathElement, Polygon, Text};
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+use plotters::style::{Color, FontTransform, RGBColor};
+
+use super::axes::headed;
+use super::figure::{Area, DrawError, Figure};
+use super::landscape::{Landscape, View, draw_ends, samples};
+use super::legend::legend;
+use super::style::{self, FAINT, GRID, INK, LABEL, Numbers, PAGE, PATH, SOFT, TICK, px, text, viridis, width};
+use crate::error::Error;
+
+/// Turn about the vertical axis, and height of the eye, in degrees.
+const TURN: f64 = -52.0;
+const EYE: f64 = 28.0;
+/// Height of the box; its sides are 1.
+const HEIGHT: f64 = 0.62;
+/// Patches along a side at most.
+const PATCHES: usize = 40;
+/// Grid lines drawn on the surface along each side.
+const MESH: usize = 15;
+
+/// Draws both views.
+pub fn figure(numbers: &Landscape, summary: &str) -> Result<Figure, Error> {
+    Figure::draw((PAGE, 356), |area| {
+        let rest = headed(area, "Energy landscape of a thought, as a surface", summary)?;
+        let rest = legend(&rest, &samples())?;
+        for (view, half) in numbers.views.iter().zip(rest.split_evenly((1, 2))) {
+            draw_view(&half, numbers, view)?;
+        }
+        Ok(())
+    })
+}
+
+/// From the box (0..1, 0..1, 0..1) to units of an area.
+struct Eye {
+    centre: (f64, f64),
+    scale: f64,
+}
+
+impl Eye {
+    fn new(area: &Area) -> Self {
+        let (w, h) = area.dim_in_pixel();
+        Self { centre: (f64::from(w) * 0.56, f64::from(h) * 0.5), scale: f64::from(w) * 0.53 }
+    }
+
+    /// Right and towards the eye, after the turn.
+    fn turned(x: f64, y: f64) -> (f64, f64) {
+        let (sin, cos) = TURN.to_radians().sin_cos();
+        let (x, y) = (x - 0.5, y - 0.5);
+        (x * cos - y * sin, -(x * sin + y * cos))
+    }
+
+    fn see(&self, [x, y, z]: [f64; 3]) -> (i32, i32) {
+        let (right, near) = Self::turned(x, y);
+        let (sin, cos) = EYE.to_radians().sin_cos();
+        let up = (z - 0.5) * HEIGHT * cos - near * sin;
+        ((self.centre.0 + right * self.scale).round() as i32, (self.centre.1 - up * self.scale).round() as i32)
+    }
+}
+
+fn draw_view(area: &Area, numbers: &Landscape, view: &View) -> Result<(), DrawError> {
+    let eye = Eye::new(area);
+    let range = view.range();
+    let share = |energy: f64| (energy - range.start) / (range.end - range.start);
+    draw_box(area, &eye)?;
+    draw_surface(area, &eye, view, &share)?;
+    let last = (view.grid - 1) as f64;
+    let inside = |d: usize, value: f64| (value - view.at(d, 0.0)) / (view.at(d, last) - view.at(d, 0.0));
+    let places: Vec<(i32, i32)> =
+        numbers.path.iter().map(|s| eye.see([inside(0, s.a), inside(1, s.b), share(s.energy) + 0.01])).collect();
+    area.draw(&PathElement::new(places.clone(), PATH.stroke_width(width(2.2))))?;
+    for place in &places[1..] {
+        area.draw(&Circle::new(*place, px(1.8), PATH.filled()))?;
+    }
+    draw_ends(area, places[0], places[places.len() - 1])?;
+    draw_axes(area, &eye, numbers, view, &range)?;
+    area.draw(&Text::new(numbers.title(view, false), (px(10.0), px(4.0)), text(LABEL, &INK)))
+}
+
+/// Floor and the two walls behind.
+fn draw_box(area: &Area, eye: &Eye) -> Result<(), DrawError> {
+    const QUARTERS: [f64; 5] = [0.0, 0.25, 0.5, 0.75, 1.0];
+    for q in QUARTERS {
+        let lines = [
+            [[q, 0.0, 0.0], [q, 1.0, 0.0], [q, 1.0, 1.0]],
+            [[1.0, q, 0.0], [0.0, q, 0.0], [0.0, q, 1.0]],
+            [[0.0, 0.0, q], [0.0, 1.0, q], [1.0, 1.0, q]],
+        ];
+        for line in lines {
+            area.draw(&PathElement::new(line.map(|p| eye.see(p)), GRID.stroke_width(width(0.8))))?;
+        }
+    }
+    Ok(())
+}
+
+/// The surface in patches, the far ones first, with light from the left.
+fn draw_surface(area: &Area, eye: &Eye, view: &View, share: &impl Fn(f64) -> f64) -> Result<(), DrawError> {
+    // Every few points of a fine grid: thousands of patches make large files.
+    let cells = view.grid - 1;
+    let fits = |s: &usize| cells.is_multiple_of(*s) && (MESH..=PATCHES).contains(&(cells / s));
+    let stride = (1..view.grid).find(fits).unwrap_or(1);
+    let n = (view.grid - 1) / stride + 1;
+    let cell = 1.0 / (n - 1) as f64;
+    let energy = |i: usize, j: usize| view.energies[j * stride * view.grid + i * stride];
+    let corner = |i: usize, j: usize| [i as f64 * cell, j as f64 * cell, share(energy(i, j))];
+    let mut patches: Vec<(f64, [[f64; 3]; 4])> = (0..(n - 1) * (n - 1))
+        .map(|k| {
+            let (i, j) = (k % (n - 1), k / (n - 1));
+            let (_, near) = Eye::turned((i as f64 + 0.5) * cell, (j as f64 + 0.5) * cell);
+            (near, [corner(i, j), corner(i + 1, j), corner(i + 1, j + 1), corner(i, j + 1)])
+        })
+        .collect();
+    patches.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let every = ((n - 1) / MESH).max(1);
+    for (_, patch) in patches {
+        let height = patch.iter().map(|p| p[2]).sum::<f64>() / 4.0;
+        let colour = shaded(viridis(height), &patch, cell);
+        let seen: Vec<(i32, i32)> = patch.iter().map(|p| eye.see(*p)).collect();
+        area.draw(&Polygon::new(seen.clone(), colour.filled()))?;
+        // The same colour along the edge closes the seams between patches.
+        area.draw(&PathElement::new(
+            vec![seen[0], seen[1], seen[2], seen[3], seen[0]],
+            colour.stroke_width(width(0.5)),
+        ))?;
+        let line = |p: [f64; 3], d: usize| ((p[d] / cell).round() as usize).is_multiple_of(every);
+        // The far edges: nearer patches do not cover them.
+        for (d, ends) in [(1, [3, 2]), (0, [0, 3])] {
+            if line(patch[3], d) {
+                let edge = vec![seen[ends[0]], seen[ends[1]]];
+                area.draw(&PathElement::new(edge, INK.mix(0.18).stroke_width(width(0.5))))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A colour, darker on slopes that face away from the light.
+fn shaded(colour: RGBColor, patch: &[[f64; 3]; 4], cell: f64) -> RGBColor {
+    let slope_x = (patch[1][2] - patch[0][2]) / cell * HEIGHT;
+    let slope_y = (patch[3][2] - patch[0][2]) / cell * HEIGHT;
+    let length = (1.0 + slope_x * slope_x + slope_y * slope_y).sqrt();
+    let light = (0.35 * slope_x - 0.35 * slope_y + 0.87) / length;
+    let k = 0.82 + 0.18 * light.clamp(0.0, 1.0);
+    let dim = |c: u8| (f64::from(c) * k).round() as u8;
+    RGBColor(dim(colour.0), dim(colour.1), dim(colour.2))
+}
+
+/// Numbers and names along the two front edges and the left upright.
+fn draw_axes(area: &Area, eye: &Eye, numbers: &Landscape, view: &View, range: &Range<f64>) -> Result<(), DrawError> {
+    let last = (view.grid - 1) as f64;
+    let reference = numbers.path[0].energy;
+    let [first, second] = numbers.axis_names();
+    let sides = [
+        (view.at(0, 0.0)..view.at(0, last), first.split(" (").next().unwrap_or(&first).to_owned()),
+        (view.at(1, 0.0)..view.at(1, last), second.split(" (").next().unwrap_or(&second).to_owned()),
+        (range.start - reference..range.end - reference, "E − E(System 1), nats".to_owned()),
+    ];
+    let at = |d: usize, s: f64| match d {
+        0 => [s, 0.0, 0.0],
+        1 => [1.0, s, 0.0],
+        _ => [0.0, 0.0, s],
+    };
+    let outward = [(-1, 1), (1, 1), (-1, 0)];
+    for (d, (side, name)) in sides.iter().enumerate() {
+        let (ticks, step) = style::ticks(side, 4, false);
+        let shown = Numbers::new(side, step);
+        area.draw(&PathElement::new([eye.see(at(d, 0.0)), eye.see(at(d, 1.0))], FAINT.stroke_width(width(0.9))))?;
+        let anchor = match d {
+            0 => Pos::new(HPos::Right, VPos::Top),
+            1 => Pos::new(HPos::Left, VPos::Top),
+            _ => Pos::new(HPos::Right, VPos::Center),
+        };
+        for tick in ticks {
+            let (x, y) = eye.see(at(d, (tick - side.start) / (side.end - side.start)));
+            let out = (x + outward[d].0 * px(4.0), y + outward[d].1 * px(3.0));
+            area.draw(&PathElement::new([(x, y), out], FAINT.stroke_width(width(0.8))))?;
+            area.draw(&Text::new(shown.show(tick), out, text(TICK, &SOFT).pos(anchor)))?;
+        }
+        let (x, y) = eye.see(at(d, 0.5));
+        let (away, anchor) = match d {
+            0 => ((-px(30.0), px(26.0)), Pos::new(HPos::Center, VPos::Top)),
+            1 => ((px(34.0), px(26.0)), Pos::new(HPos::Center, VPos::Top)),
+            _ => ((-px(34.0), 0), Pos::new(HPos::Center, VPos::Bottom)),
+        };
+        let style = text(LABEL, &INK).transform(if d == 2 { FontTransform::Rotate270 } else { FontTransform::None });
+        area.draw(&Text::new(shown.name(name), (x + away.0, y + away.1), style.pos(anchor)))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,161 @@
+//! A prompt that was thought about: the material of most pictures.
+
+use tch::{Kind, Tensor, no_grad};
+
+use super::{pass, style};
+use crate::config::VizConfig;
+use crate::data::Vocab;
+use crate::ebm::Ebm;
+use crate::error::Error;
+use crate::transformer::Pass;
+
+/// What System 2 did with a prompt.
+pub struct Thought<'a> {
+    /// The model
+    pub ebm: &'a Ebm,
+    /// Its characters
+    pub vocab: Vocab,
+    /// The prompt's characters that the model reads (T)
+    pub ids: Vec<i64>,
+    /// System 1's energies (1, T, V)
+    pub energies: Tensor,
+    /// Predictions x₀, x₁, … (1, T, V), as the loop has them
+    pub trajectory: Vec<Tensor>,
+    /// The position whose prediction is looked at
+    pub position: i64,
+    /// Steps that were asked for; fewer were taken where the model's early stop ended the loop
+    pub think_steps: i64,
+    /// What was decided on the user's behalf, in words
+    pub notes: Vec<String>,
+    pass: Pass,
+}
+
+impl<'a> Thought<'a> {
+    /// Thinks about the prompt of a configuration. An error when no character of it is known, or the position is outside of it.
+    pub fn new(ebm: &'a Ebm, vocab: &Vocab, config: &VizConfig) -> Result<Self, Error> {
+        let mut notes = Vec::new();
+        let (mut ids, dropped) = vocab.encode(&config.prompt);
+        if ids.is_empty() {
+            let why = if config.prompt.is_empty() { "is empty" } else { "has no character that the model knows" };
+            return Err(Error::Request(format!(
+                "the prompt {why}; viz looks at what follows a text: prompt=\"ROMEO:\""
+            )));
+        }
+        if !dropped.is_empty() {
+            notes
+                .push(format!("The model does not know these characters of the prompt; they are dropped: {dropped:?}"));
+        }
+        let (typed, block_size) = (ids.len(), ebm.config.block_size as usize);
+        if typed > block_size {
+            ids.drain(..typed - block_size);
+            notes.push(format!("The model reads {block_size} characters: the last ones of the prompt's {typed}"));
+        }
+        let last = ids.len() as i64 - 1;
+        let position = config.position.unwrap_or(last);
+        if position > last {
+            return Err(Error::Request(format!(
+                "position={position} is outside of the prompt, whose characters have positions 0 to {last}"
+            )));
+        }
+        if ebm.config.use_soft_tokens && last > 0 {
+            notes.push("Soft tokens: landscape and bowl hold the other positions where thinking left them".to_owned());
+        }
+        let pass = pass(config);
+        let (energies, trajectory) = no_grad(|| {
+            let idx = Tensor::from_slice(&ids).to_device(ebm.device()).unsqueeze(0); // (1, T)
+            let energies = fine(ebm, &ebm.energies(&ebm.hidden_states(&idx, pass), pass)); // (1, T, V)
+            let trajectory = ebm.trajectory(&energies, config.think_steps, pass);
+            (energies, trajectory)
+        });
+        let think_steps = config.think_steps;
+        let thought = Self { ebm, vocab: vocab.clone(), ids, energies, trajectory, position, think_steps, notes, pass };
+        Ok(thought.with_early_stop_noted())
+    }
+
+    fn with_early_stop_noted(mut self) -> Self {
+        if let Some(note) = self.early_stop() {
+            self.notes.push(note);
+        }
+        self
+    }
+
+    /// Steps that were taken.
+    pub fn steps(&self) -> usize {
+        self.trajectory.len() - 1
+    }
+
+    /// How long was thought, and with which step size, in words.
+    pub fn effort(&self) -> String {
+        let alpha = self.ebm.alpha.double_value(&[]) as f32; // as it was written, without float64's digits
+        format!("{} of thinking with α = {alpha}", style::steps(self.steps()))
+    }
+
+    /// A sentence where the loop ended before the steps that were asked for.
+    pub fn early_stop(&self) -> Option<String> {
+        let (taken, asked) = (self.steps() as i64, self.think_steps);
+        let threshold = self.ebm.config.energy_convergence_threshold;
+        (taken < asked).then(|| {
+            format!("early stop after {taken} of {asked} steps: two changes of the mean energy below {threshold}")
+        })
+    }
+
+    /// The energy J that the loop descends, of each x (N, V) at the position that is looked at; with soft tokens the other
+    /// positions stay where thinking left them. Read from the device.
+    pub fn energy_at(&self, xs: &Tensor) -> Vec<f64> {
+        const CHUNK: i64 = 128; // predictions at a time: (128, T, V) stays small
+        let energy = self.ebm.thinking_energy(&self.energies, self.pass);
+        let rest = &self.trajectory[self.steps()]; // (1, T, V)
+        let n = xs.size()[0];
+        let mut values = Vec::with_capacity(n as usize);
+        no_grad(|| {
+            for start in (0..n).step_by(CHUNK as usize) {
+                let chunk = xs.narrow(0, start, CHUNK.min(n - start)).to_kind(rest.kind());
+                let x = rest.repeat([chunk.size()[0], 1, 1]); // (n, T, V)
+                x.select(1, self.position).copy_(&chunk);
+                let value = energy.value(&x); // (n, T, 1)
+                let own = value.select(1, self.position).reshape([-1]).to_kind(Kind::Double); // (n)
+                values.extend(Vec::<f64>::try_from(own).unwrap_or_default());
+            }
+        });
+        values
+    }
+
+    /// The gradient (V) of the energy at x (V) of the position that is looked at.
+    pub fn gradient_at(&self, x: &Tensor) -> Tensor {
+        no_grad(|| {
+            let all = self.trajectory[self.steps()].copy(); // (1, T, V)
+            all.select(1, self.position).copy_(&x.unsqueeze(0).to_kind(all.kind()));
+            let (_, grad) = self.ebm.thinking_energy(&self.energies, self.pass).value_and_grad(&all);
+            grad.select(1, self.position).squeeze_dim(0).to_kind(Kind::Double) // (V)
+        })
+    }
+
+    /// The path of the position that is looked at, each x less its mean over V, which softmax does not see: (K + 1, V), float64.
+    pub fn path(&self) -> Tensor {
+        let own: Vec<Tensor> = self.trajectory.iter().map(|x| x.select(1, self.position)).collect(); // (1, V) each
+        centred(&Tensor::cat(&own, 0).to_kind(Kind::Double))
+    }
+
+    /// The characters read up to the position that is looked at, for titles.
+    pub fn context(&self) -> String {
+        let read = &self.ids[..=self.position as usize];
+        let text: String = read.iter().filter_map(|&id| self.vocab.char(id)).collect();
+        style::quoted(&text, 32)
+    }
+
+    /// What is descended, in words for an axis.
+    pub fn energy_name(&self) -> &'static str {
+        if self.ebm.config.entropy_weight == 0.0 { "expected energy" } else { "free energy" }
+    }
+}
+
+/// Energies as float64 where the descent can be repeated in it: the original's steps of 10⁻⁶ logits are steps then, and no
+/// rounding. Soft tokens are read by a transformer of float32.
+pub fn fine(ebm: &Ebm, energies: &Tensor) -> Tensor {
+    if ebm.config.use_soft_tokens { energies.shallow_clone() } else { energies.to_kind(Kind::Double) }
+}
+
+/// Logits less their mean over the last dimension.
+pub fn centred(logits: &Tensor) -> Tensor {
+    logits - logits.mean_dim([-1i64].as_slice(), true, None::<Kind>)
+}

@@ -1,0 +1,281 @@
+//! Training curves of one or several runs, from their `metrics.jsonl`.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::axes::{Axis, Chart, headed, panel, range_of};
+use super::curves::{Dash, line};
+use super::figure::{Area, DrawError, Figure};
+use super::legend::{Sample, legend};
+use super::output::{Picture, Table};
+use super::style::{COLOURS, INK, LABEL, PAGE, SOFT, px, text};
+use crate::config::VizConfig;
+use crate::error::Error;
+use crate::tracking::read_rows;
+use plotters::prelude::Text;
+use plotters::style::Color;
+
+/// One quantity of a panel: its key, its name, and how its line is broken.
+type Quantity = (&'static str, &'static str, Dash);
+
+/// The panels: title, axis, quantities.
+const PANELS: [(&str, &str, &[Quantity]); 4] = [
+    (
+        "negative log-likelihood",
+        "NLL, nats per character",
+        &[
+            ("nll_s2", "training, System 2", Dash::Solid),
+            ("nll_s1", "training, System 1", Dash::Dots),
+            ("val/nll_s2", "validation", Dash::Long),
+        ],
+    ),
+    (
+        "energies",
+        "energy, nats",
+        &[
+            ("energy_data", "E+ (text)", Dash::Solid),
+            ("energy_negatives", "E− (chains)", Dash::Long),
+            ("initial_energy", "E₀ (System 1)", Dash::Short),
+            ("energy_random", "random tokens", Dash::Dots),
+        ],
+    ),
+    ("energy gap", "E₀ − E, nats", &[("energy_gap", "gap of thinking", Dash::Solid)]),
+    ("learning rate", "learning rate", &[("lr", "learning rate", Dash::Solid)]),
+];
+
+/// One curve.
+#[derive(Debug, Serialize)]
+pub struct Curve {
+    /// The run's directory
+    pub run: String,
+    /// The key in `metrics.jsonl`
+    pub quantity: &'static str,
+    /// (step, value) as logged
+    pub points: Vec<(f64, f64)>,
+    /// The same, averaged; this is drawn
+    pub smoothed: Vec<(f64, f64)>,
+}
+
+/// The numbers of the picture.
+#[derive(Debug, Serialize)]
+pub struct Training {
+    /// Logged rows that a smoothed value is the mean of
+    pub smooth: i64,
+    /// All curves of all runs
+    pub curves: Vec<Curve>,
+    /// The runs in the order of their colours
+    pub runs: Vec<String>,
+}
+
+/// The run directories that are meant: those of `runs`, else that of the checkpoint, else the newest under `out_dir`.
+pub fn run_dirs(config: &VizConfig, checkpoints: Option<&Path>) -> Result<Vec<PathBuf>, Error> {
+    if let Some(runs) = &config.runs {
+        let list = runs.trim_matches(['[', ']']).split(',').map(str::trim).filter(|run| !run.is_empty());
+        let dirs: Vec<PathBuf> = list.map(PathBuf::from).collect();
+        return match dirs.iter().find(|dir| !metrics_of(dir).is_file()) {
+            Some(dir) => Err(Error::NoRun { dir: dir.clone() }),
+            None if dirs.is_empty() => Err(Error::Request("runs= names no directory; runs=out_ebt/run_…".to_owned())),
+            None => Ok(dirs),
+        };
+    }
+    let given = config.checkpoint.as_deref().and_then(Path::parent);
+    let own = [checkpoints, given].into_iter().flatten().find(|dir| metrics_of(dir).is_file());
+    let modified = |dir: &PathBuf| std::fs::metadata(metrics_of(dir)).and_then(|m| m.modified()).ok();
+    let entries = std::fs::read_dir(&config.out_dir).into_iter().flatten().flatten().map(|entry| entry.path());
+    let newest = || entries.filter(|dir| metrics_of(dir).is_file()).max_by_key(|dir| (modified(dir), dir.clone()));
+    match (own, config.checkpoint.is_some()) {
+        (Some(dir), _) => Ok(vec![dir.to_owned()]),
+        // Another run's curves beside this checkpoint's pictures would mislead.
+        (None, true) => Err(Error::NoRun { dir: given.unwrap_or(Path::new(".")).to_owned() }),
+        (None, false) => newest().map(|dir| vec![dir]).ok_or_else(|| Error::NoRun { dir: config.out_dir.clone() }),
+    }
+}
+
+fn metrics_of(dir: &Path) -> PathBuf {
+    dir.join("metrics.jsonl")
+}
+
+/// Reads all curves.
+pub fn training(dirs: &[PathBuf], smooth: i64) -> Result<Training, Error> {
+    let names = names_of(dirs);
+    let mut curves = Vec::new();
+    for (dir, run) in dirs.iter().zip(&names) {
+        let rows = read_rows(&metrics_of(dir))?;
+        for (key, ..) in PANELS.iter().flat_map(|(_, _, quantities)| *quantities) {
+            let points: Vec<(f64, f64)> =
+                rows.iter().filter_map(|row| Some((row.get("step")?.as_f64()?, row.get(*key)?.as_f64()?))).collect();
+            // Evaluations and learning rates have no noise to take away.
+            let window = if key.contains('/') || *key == "lr" { 1 } else { smooth as usize };
+            if !points.is_empty() {
+                curves.push(Curve { run: run.clone(), quantity: key, smoothed: averaged(&points, window), points });
+            }
+        }
+    }
+    if curves.iter().all(|curve| curve.points.len() < 2) {
+        return Err(Error::Request(format!("{}: fewer than two rows were logged: no curve", dirs[0].display())));
+    }
+    Ok(Training { smooth, curves, runs: names })
+}
+
+/// Names that tell the runs apart: the last part of each path, with the part before it where that is needed.
+fn names_of(dirs: &[PathBuf]) -> Vec<String> {
+    let tail = |dir: &PathBuf, n: usize| {
+        let parts: Vec<_> = dir.iter().map(|part| part.to_string_lossy().into_owned()).collect();
+        parts[parts.len().saturating_sub(n)..].join("/")
+    };
+    let depth = dirs.iter().map(|dir| dir.iter().count()).max().unwrap_or(1);
+    let distinct = |n: &usize| {
+        let mut names: Vec<String> = dirs.iter().map(|dir| tail(dir, *n)).collect();
+        names.sort();
+        names.dedup();
+        names.len() == dirs.len()
+    };
+    let n = (1..=depth).find(distinct).unwrap_or(depth);
+    dirs.iter().map(|dir| tail(dir, n)).collect()
+}
+
+/// The mean of the `window` rows around each, fewer at both ends.
+fn averaged(points: &[(f64, f64)], window: usize) -> Vec<(f64, f64)> {
+    let half = window / 2;
+    (0..points.len())
+        .map(|i| {
+            let reach = half.min(i).min(points.len() - 1 - i);
+            let around = &points[i - reach..=i + reach];
+            (points[i].0, around.iter().map(|p| p.1).sum::<f64>() / around.len() as f64)
+        })
+        .collect()
+}
+
+/// Reads and draws.
+pub fn pictures(dirs: &[PathBuf], config: &VizConfig) -> Result<Vec<Picture>, Error> {
+    let numbers = training(dirs, config.smooth)?;
+    let mut table = Table::new(&["run", "quantity", "step", "value", "smoothed"]);
+    for curve in &numbers.curves {
+        for (raw, smooth) in curve.points.iter().zip(&curve.smoothed) {
+            let values = [raw.0, raw.1, smooth.1].map(|v| v.to_string());
+            table.row(&[[curve.run.clone(), curve.quantity.to_owned()].as_slice(), &values].concat());
+        }
+    }
+    let picture = Picture::new(
+        "training",
+        "Training",
+        "Loss should fall; the energy of text (E+) should stay at or below that of the chains (E−) and far below that of random \
+         tokens; the gap is what thinking gains in energy. Pale lines are the rows as logged.",
+    );
+    Ok(vec![picture.figure(&figure(&numbers)?, config.format)?.numbers(&numbers, table)?])
+}
+
+fn figure(numbers: &Training) -> Result<Figure, Error> {
+    let summary = match numbers.smooth {
+        1 => "Rows as logged.".to_owned(),
+        n => format!(
+            "Running means of {n} logged rows, fewer at the ends (pale: as logged); validation and learning rate as logged."
+        ),
+    };
+    let several = numbers.runs.len() > 1;
+    let title =
+        if several { "Training of several runs".to_owned() } else { format!("Training of {}", numbers.runs[0]) };
+    Figure::draw((PAGE, 520), |area| {
+        let mut rest = headed(area, &title, &summary)?;
+        if several {
+            let entries: Vec<(String, Sample)> = numbers
+                .runs
+                .iter()
+                .enumerate()
+                .map(|(i, run)| (run.clone(), Sample::Line(COLOURS[i % COLOURS.len()], Dash::Solid)))
+                .collect();
+            rest = legend(&rest, &entries)?;
+        }
+        for (i, room) in rest.split_evenly((2, 2)).iter().enumerate() {
+            draw_panel(room, numbers, i)?;
+        }
+        Ok(())
+    })
+}
+
+/// Colour and dash: dashes tell quantities apart; colours do too, or with several runs they tell those apart.
+fn look(numbers: &Training, run: usize, quantity: usize, dash: Dash) -> (plotters::style::RGBColor, Dash) {
+    match numbers.runs.len() {
+        1 => (COLOURS[quantity % COLOURS.len()], dash),
+        _ => (COLOURS[run % COLOURS.len()], dash),
+    }
+}
+
+fn draw_panel(area: &Area, numbers: &Training, which: usize) -> Result<(), DrawError> {
+    let (title, label, quantities) = PANELS[which];
+    let present: Vec<(usize, &Quantity)> = quantities
+        .iter()
+        .enumerate()
+        .filter(|(_, (key, ..))| numbers.curves.iter().any(|curve| curve.quantity == *key))
+        .collect();
+    if present.is_empty() {
+        return area.draw(&Text::new(format!("{title}: not logged"), (px(8.0), px(2.0)), text(LABEL, &SOFT)));
+    }
+    let several = numbers.runs.len() > 1;
+    let entries: Vec<(String, Sample)> = present
+        .iter()
+        .map(|(i, (_, name, dash))| {
+            let (colour, dash) = if several { (SOFT, *dash) } else { look(numbers, 0, *i, *dash) };
+            ((*name).to_owned(), Sample::Line(colour, dash))
+        })
+        .collect();
+    area.draw(&Text::new(title.to_owned(), (px(8.0), px(2.0)), text(LABEL, &INK)))?;
+    let below = area.split_vertically(px(18.0)).1;
+    let room = if present.len() > 1 { legend(&below, &entries)? } else { below };
+    let shown: Vec<(&Curve, usize, Dash)> = numbers
+        .curves
+        .iter()
+        .filter_map(|c| {
+            present.iter().find(|(_, (key, ..))| *key == c.quantity).map(|(i, (_, _, dash))| (c, *i, *dash))
+        })
+        .collect();
+    let last = shown.iter().flat_map(|(c, ..)| &c.points).fold(1f64, |l, p| l.max(p.0));
+    let x = Axis { whole: true, ..Axis::new("training step", 0.0..last) };
+    let y = Axis::new(label, range_of(shown.iter().flat_map(|(c, ..)| c.points.iter().map(|p| p.1))));
+    let mut chart = panel(&room, "", &x, &y)?;
+    for pale in [true, false] {
+        for (curve, quantity, dash) in &shown {
+            let run = numbers.runs.iter().position(|run| *run == curve.run).unwrap_or(0);
+            let (colour, dash) = look(numbers, run, *quantity, *dash);
+            draw_curve(&mut chart, curve, (colour, dash), pale)?;
+        }
+    }
+    Ok(())
+}
+
+/// The rows as logged, pale, or the smoothed ones.
+fn draw_curve(
+    chart: &mut Chart,
+    curve: &Curve,
+    (colour, dash): (plotters::style::RGBColor, Dash),
+    pale: bool,
+) -> Result<(), DrawError> {
+    if !pale {
+        return line(chart, &curve.smoothed, &colour, (1.6, dash));
+    }
+    if curve.points == curve.smoothed {
+        return Ok(());
+    }
+    line(chart, &curve.points, &colour.mix(0.22), (0.8, Dash::Solid))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn averages_keep_both_ends() {
+        let points: Vec<(f64, f64)> = (0..5).map(|i| (f64::from(i), f64::from(i * i))).collect();
+        let smooth = averaged(&points, 3);
+        assert_eq!((smooth[0], smooth[4], smooth[2].1), (points[0], points[4], 14.0 / 3.0));
+        assert_eq!(averaged(&points, 1), points);
+    }
+
+    #[test]
+    fn runs_are_told_apart() {
+        let names = |dirs: &[&str]| names_of(&dirs.iter().map(PathBuf::from).collect::<Vec<_>>());
+        assert_eq!(names(&["a/run_1", "b/run_2"]), ["run_1", "run_2"]);
+        assert_eq!(names(&["a/run_1", "b/run_1"]), ["a/run_1", "b/run_1"]);
+    }
+}

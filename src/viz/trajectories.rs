@@ -1,0 +1,145 @@
+//! Trajectories: the logits and probabilities of the likeliest tokens, step by step.
+
+use serde::Serialize;
+use tch::{Kind, Tensor, no_grad};
+
+use super::axes::{Axis, headed, panel, range_of};
+use super::curves::{Dash, line};
+use super::figure::Figure;
+use super::legend::{Sample, legend};
+use super::output::{Picture, Table};
+use super::style::{self, COLOURS, PAGE, short};
+use super::thought::{Thought, centred};
+use crate::config::PictureFormat;
+use crate::data::Vocab;
+use crate::energy::expected_energy;
+use crate::error::Error;
+
+/// The path of one token.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Token {
+    /// Its id
+    pub id: i64,
+    /// Its character
+    pub token: String,
+    /// Its energy, which with hard tokens stays
+    pub energy: f64,
+    /// Its logit after each step as the loop has it, System 1 first
+    pub logits: Vec<f64>,
+    /// The same less the mean over the vocabulary, which softmax does not see; this is drawn
+    pub centred_logits: Vec<f64>,
+    /// Its probability
+    pub probabilities: Vec<f64>,
+}
+
+/// The numbers of the picture.
+#[derive(Debug, Serialize)]
+pub struct Trajectories {
+    /// The text that was read
+    pub context: String,
+    /// Position of its last character
+    pub position: i64,
+    /// Expected energy after each step
+    pub energies: Vec<f64>,
+    /// The likeliest tokens after the last step, best first
+    pub tokens: Vec<Token>,
+}
+
+/// Follows the `topk` tokens that are likeliest at the end: x of each step (1, T, V), System 1's energies (1, T, V).
+pub fn trajectories(
+    trajectory: &[Tensor],
+    energies: &Tensor,
+    (position, topk): (i64, i64),
+    vocab: &Vocab,
+) -> (Vec<f64>, Vec<Token>) {
+    let at = |x: &Tensor| x.select(1, position).reshape([-1]); // (V)
+    let x = Tensor::stack(&trajectory.iter().map(at).collect::<Vec<_>>(), 0).to_kind(Kind::Double); // (K + 1, V)
+    let e = at(energies).to_kind(Kind::Double); // (V)
+    let v = e.size()[0];
+    let (_, best) = x.get(-1).topk(topk.min(v), -1, true, true);
+    let (middle, p) = (centred(&x), x.softmax(-1, None)); // (K + 1, V)
+    // expected_energy takes (B, T, V): the steps stand where the positions are.
+    let path = expected_energy(&x.unsqueeze(0), &e.view([1, 1, -1])).reshape([-1]);
+    let column = |t: &Tensor, id: i64| Vec::<f64>::try_from(t.select(1, id)).unwrap_or_default();
+    let tokens = Vec::<i64>::try_from(best).unwrap_or_default().into_iter().map(|id| Token {
+        id,
+        token: vocab.char(id).map(String::from).unwrap_or_default(),
+        energy: e.double_value(&[id]),
+        logits: column(&x, id),
+        centred_logits: column(&middle, id),
+        probabilities: column(&p, id),
+    });
+    (Vec::<f64>::try_from(path).unwrap_or_default(), tokens.collect())
+}
+
+/// Computes and draws.
+pub fn picture(thought: &Thought, topk: i64, format: PictureFormat) -> Result<Picture, Error> {
+    let (energies, tokens) =
+        no_grad(|| trajectories(&thought.trajectory, &thought.energies, (thought.position, topk), &thought.vocab));
+    let numbers = Trajectories { context: thought.context(), position: thought.position, energies, tokens };
+    let stop = thought.early_stop().map_or_else(String::new, |stop| format!("; {stop}"));
+    let moved = numbers.tokens.iter().map(|t| (t.centred_logits[thought.steps()] - t.centred_logits[0]).abs());
+    let summary = format!(
+        "After {}: the {} likeliest characters; {}: logits moved by at most {}{stop}.",
+        numbers.context,
+        numbers.tokens.len(),
+        thought.effort(),
+        short(moved.fold(0.0, f64::max))
+    );
+    let mut table = Table::new(&["step", "id", "token", "logit", "centred_logit", "probability"]);
+    for step in 0..=thought.steps() {
+        for t in &numbers.tokens {
+            let values = [t.logits[step], t.centred_logits[step], t.probabilities[step]].map(|v| v.to_string());
+            table.row(&[[step.to_string(), t.id.to_string(), t.token.clone()].as_slice(), &values].concat());
+        }
+    }
+    let picture = Picture::new(
+        "trajectories",
+        "What thinking does to the likeliest characters",
+        "Each line is one candidate for the next character: its logit, how far that has moved since System 1, and its \
+         probability, step by step.",
+    );
+    picture.figure(&figure(&numbers, &summary)?, format)?.numbers(&numbers, table)
+}
+
+/// Colour and dash of the n-th token.
+fn look(n: usize) -> (plotters::style::RGBColor, Dash) {
+    (COLOURS[n % COLOURS.len()], Dash::ALL[n / COLOURS.len() % Dash::ALL.len()])
+}
+
+fn figure(numbers: &Trajectories, summary: &str) -> Result<Figure, Error> {
+    let steps = numbers.energies.len() - 1;
+    Figure::draw((PAGE, 300), |area| {
+        let rest = headed(area, "What thinking does to the likeliest characters", summary)?;
+        let entries: Vec<(String, Sample)> = numbers
+            .tokens
+            .iter()
+            .enumerate()
+            .map(|(n, t)| {
+                let (colour, dash) = look(n);
+                (t.token.chars().map(style::token).collect(), Sample::Line(colour, dash))
+            })
+            .collect();
+        let rest = legend(&rest, &entries)?;
+        type Values = fn(&Token, usize) -> f64;
+        let panels: [(&str, &str, Values); 3] = [
+            ("logits", "logit − mean over the vocabulary", |t, k| t.centred_logits[k]),
+            ("their change", "logit − System 1's", |t, k| t.centred_logits[k] - t.centred_logits[0]),
+            ("probabilities", "probability", |t, k| t.probabilities[k]),
+        ];
+        for ((title, label, value), room) in panels.into_iter().zip(rest.split_evenly((1, 3))) {
+            let all = numbers.tokens.iter().flat_map(|t| (0..=steps).map(|k| value(t, k)));
+            let mut range = range_of(all);
+            if label == "probability" {
+                range.start = 0.0;
+            }
+            let mut chart = panel(&room, title, &Axis::steps(steps).with_ticks(4), &Axis::new(label, range))?;
+            for (n, token) in numbers.tokens.iter().enumerate() {
+                let points: Vec<(f64, f64)> = (0..=steps).map(|k| (k as f64, value(token, k))).collect();
+                let (colour, dash) = look(n);
+                line(&mut chart, &points, &colour, (1.6, dash))?;
+            }
+        }
+        Ok(())
+    })
+}
