@@ -25,6 +25,7 @@ pub fn path_of(program: &str) -> PathBuf {
         "eval" => env!("CARGO_BIN_EXE_eval"),
         "compare" => env!("CARGO_BIN_EXE_compare"),
         "viz" => env!("CARGO_BIN_EXE_viz"),
+        "bench" => env!("CARGO_BIN_EXE_bench"),
         "doctor" => env!("CARGO_BIN_EXE_doctor"),
         other => panic!("no program {other}"),
     }

@@ -13,10 +13,24 @@ fn commands() -> Vec<(String, Vec<String>)> {
     for line in lines.iter().filter(|line| !line.contains('…')) {
         let Some((_, command)) = line.split_once("--bin ") else { continue };
         let (program, args) = command.split_once(" -- ").unwrap_or((command, ""));
-        let words = args.split_whitespace().map(|word| word.replace('"', "")).collect();
-        found.push((program.trim().to_owned(), words));
+        found.push((program.trim().to_owned(), words(args)));
     }
     found
+}
+
+/// The words of a command as a shell sees them, with double quotes.
+fn words(line: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let (mut word, mut quoted) = (String::new(), false);
+    for c in line.chars().chain([' ']) {
+        match c {
+            '"' => quoted = !quoted,
+            ' ' if !quoted && word.is_empty() => {}
+            ' ' if !quoted => words.push(std::mem::take(&mut word)),
+            c => word.push(c),
+        }
+    }
+    words
 }
 
 #[test]
@@ -30,6 +44,7 @@ fn every_command_of_the_readme_runs() {
             "train" => &TINY,
             "sample" => &["device=cpu", "max_new_tokens=5"],
             "eval" | "compare" => &["device=cpu", "max_windows=2"],
+            "bench" => &TINY,
             "viz" => &["device=cpu", "max_windows=2", "grid=9"],
             other => panic!("{other} is not a program of the README"),
         };
