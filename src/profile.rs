@@ -42,7 +42,11 @@ impl Profile {
         let total: f64 = self.phases.iter().map(|(_, sum)| sum.as_secs_f64()).sum();
         let line = |(name, sum): &(&str, Duration)| {
             let sum = sum.as_secs_f64();
-            format!("  {name:<12} {:>10.2} ms a step {:>6.1} %", 1e3 * sum / steps.max(1) as f64, 100.0 * sum / total)
+            format!(
+                "Time: {name:<12} {:>10.2} ms a step {:>6.1} %",
+                1e3 * sum / steps.max(1) as f64,
+                100.0 * sum / total
+            )
         };
         self.phases.iter().map(line).collect()
     }

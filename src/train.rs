@@ -12,7 +12,7 @@ use crate::config::{Config, Dtype, to_yaml};
 use crate::contrastive::Contrastive;
 use crate::data::{Corpus, Split};
 use crate::device;
-use crate::ebm::Ebm;
+use crate::ebm::{Ebm, Output};
 use crate::energy;
 use crate::error::Error;
 use crate::fs::{create_run_dir, write_atomically};
@@ -184,11 +184,7 @@ impl Run {
             }
 
             // backward, and the optimizer on accumulation boundaries
-            let share = &output.loss / train.grad_accum_steps as f64;
-            match output.remat.take() {
-                Some(remat) => self.optimizer.add(remat.gradients(&self.ebm, &share)),
-                None => self.optimizer.backward(&share),
-            }
+            self.backward(&mut output);
             let backward = profile.lap("backward");
             let done = step + 1;
             let boundary = done % train.grad_accum_steps == 0;
@@ -203,8 +199,8 @@ impl Run {
             if log {
                 metrics.extend(&output.metrics(&targets));
                 metrics.add("alpha", &self.ebm.alpha);
-                let loss = output.loss.double_value(&[]); // read from the device
-                let head = [("lr", lr), ("time/forward", forward), ("time/backward", backward), ("loss", loss)];
+                metrics.add("loss", &output.loss);
+                let head = [("lr", lr), ("time/forward", forward), ("time/backward", backward)];
                 let head = head.into_iter().map(|(name, value)| (name.to_owned(), value));
                 self.tracker.log(&row(step, head.chain(metrics.read())))?; // read from the device
             }
@@ -227,12 +223,20 @@ impl Run {
             profile.lap("eval, save");
         }
         if train.profile {
-            self.tracker.note("Where the time went:");
             profile.summary(train.max_steps - self.start).iter().for_each(|line| self.tracker.note(line));
         }
         let path = self.save("final.pt", train.max_steps)?;
         self.tracker.note("Training complete");
         Ok(Outcome::Finished(path))
+    }
+
+    /// Adds this batch's share to the gradients of the optimiser step.
+    fn backward(&mut self, output: &mut Output) {
+        let share = &output.loss / self.config.train.grad_accum_steps as f64;
+        match output.remat.take() {
+            Some(remat) => self.optimizer.add(remat.gradients(&self.ebm, &share)),
+            None => self.optimizer.backward(&share),
+        }
     }
 
     /// NLL of both systems on the fixed batches of both splits; the best validation result is kept as `best.pt`.
