@@ -38,7 +38,7 @@ pub fn load(
     if checkpoint != Some(path.as_path()) {
         notes.push(format!("Using checkpoint {}", path.display()));
     }
-    let checkpoint = Checkpoint::read(&path)?;
+    let checkpoint = Checkpoint::read_model(&path)?;
     if checkpoint.ours.is_none() {
         notes.push("A checkpoint of the original: it behaves as there (model=upstream)".to_owned());
     }

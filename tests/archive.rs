@@ -236,3 +236,18 @@ proptest! {
         prop_assert_eq!(Archive::from_bytes(&bytes, "memory").unwrap(), archive);
     }
 }
+
+#[test]
+fn one_entry_can_stay_in_the_file() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/a/checkpoint.pt");
+    let (whole, part) = (Archive::read(&path).unwrap(), Archive::read_without(&path, Some("optimizer")).unwrap());
+    assert!(whole.root.get("optimizer").is_some() && part.root.get("optimizer").is_none());
+    assert_eq!(whole.root.get("model"), part.root.get("model"));
+    let bytes = |archive: &Archive| archive.storages.iter().map(|storage| storage.bytes.len()).sum::<usize>();
+    assert!(bytes(&part) * 2 < bytes(&whole), "{} of {}", bytes(&part), bytes(&whole));
+    let Some(Object::Dict(model)) = part.root.get("model") else { panic!("no model") };
+    for (name, value) in model {
+        let Object::Tensor(tensor) = value else { continue };
+        assert_eq!(part.tensor_bytes(tensor).unwrap(), whole.tensor_bytes(tensor).unwrap(), "{name:?}");
+    }
+}

@@ -26,16 +26,21 @@ pub struct Archive {
 impl Archive {
     /// Reads a file that `torch.save` or [`Archive::write`] wrote. Nothing in it is run or trusted.
     pub fn read(path: &Path) -> Result<Self> {
+        Self::read_without(path, None)
+    }
+
+    /// [`Archive::read`], but for one entry of the dict: neither it nor the storages that only it views are read.
+    pub fn read_without(path: &Path, entry: Option<&str>) -> Result<Self> {
         let name = path.display().to_string();
         let failed = |source| CheckpointError::Io { file: name.clone(), action: "read", source };
         let file = File::open(path).map_err(failed)?;
         let length = file.metadata().map_err(failed)?.len();
-        read_archive(BufReader::new(file), length, &name)
+        read_archive(BufReader::new(file), length, &name, entry)
     }
 
     /// Reads a file's bytes; `name` stands for the file in messages.
     pub fn from_bytes(bytes: &[u8], name: &str) -> Result<Self> {
-        read_archive(Cursor::new(bytes), bytes.len() as u64, name)
+        read_archive(Cursor::new(bytes), bytes.len() as u64, name, None)
     }
 
     /// Writes what `torch.load(path, weights_only=True)` reads. The same archive gives the same bytes under any name,
@@ -118,14 +123,20 @@ fn budget(length: u64) -> usize {
     usize::try_from(length).map_or(usize::MAX, |length| length.saturating_mul(4).saturating_add(FLOOR))
 }
 
-fn read_archive<R: Read + Seek>(source: R, length: u64, name: &str) -> Result<Archive> {
+fn read_archive<R: Read + Seek>(source: R, length: u64, name: &str, without: Option<&str>) -> Result<Archive> {
     let mut reader = Reader::open(source, length, name)?;
     let pickle = reader.entry("data.pkl")?;
-    let (root, records) = decode(&pickle, name, budget(length))?;
+    let (mut root, records) = decode(&pickle, name, budget(length))?;
     drop(pickle);
+    if let (Object::Dict(pairs), Some(without)) = (&mut root, without) {
+        pairs.retain(|(key, _)| key.as_str() != Some(without));
+    }
+    let mut viewed = vec![without.is_none(); records.len()];
+    root.each_tensor(&mut |tensor| viewed[tensor.storage] = true);
     let mut storages = Vec::with_capacity(records.len());
-    for record in &records {
-        storages.push(read_storage(&mut reader, record, name)?);
+    for (record, viewed) in records.iter().zip(viewed) {
+        let nothing = || Storage { dtype: record.dtype, bytes: Vec::new() };
+        storages.push(if viewed { read_storage(&mut reader, record, name)? } else { nothing() });
     }
     Ok(Archive { root, storages })
 }

@@ -213,6 +213,16 @@ impl Object {
     /// How deep lists, tuples and dicts may nest: far more than a checkpoint needs, and safe to recurse through.
     pub const MAX_DEPTH: usize = 64;
 
+    /// Calls `f` with every tensor in it, in order.
+    pub(super) fn each_tensor(&self, f: &mut impl FnMut(&TensorRef)) {
+        match self {
+            Object::Tensor(tensor) => f(tensor),
+            Object::List(items) | Object::Tuple(items) => items.iter().for_each(|item| item.each_tensor(f)),
+            Object::Dict(pairs) => pairs.iter().for_each(|(_, value)| value.each_tensor(f)),
+            _ => {}
+        }
+    }
+
     /// A dict with string keys, in the order given.
     pub fn dict<K: Into<String>>(pairs: impl IntoIterator<Item = (K, Object)>) -> Self {
         let pairs = pairs.into_iter();

@@ -149,7 +149,15 @@ pub struct Checkpoint {
 impl Checkpoint {
     /// Reads and understands a file; weights are looked at when they are loaded into a model.
     pub fn read(path: &Path) -> Result<Self, StateError> {
-        let archive = Archive::read(path)?;
+        Self::understand(path, Archive::read(path)?)
+    }
+
+    /// [`Checkpoint::read`] for predicting: the optimizer, two thirds of a file, stays where it is.
+    pub fn read_model(path: &Path) -> Result<Self, StateError> {
+        Self::understand(path, Archive::read_without(path, Some("optimizer"))?)
+    }
+
+    fn understand(path: &Path, archive: Archive) -> Result<Self, StateError> {
         let entry = |key: &str| StateError::Entry { file: path.to_owned(), key: key.to_owned() };
         let root = &archive.root;
         let step = root.get("step").and_then(Object::as_i64).ok_or_else(|| entry("step"))?;
