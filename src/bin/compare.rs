@@ -4,11 +4,13 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use nanoebm::compare::{Comparison, Contender, compare, shared_block_size};
-use nanoebm::config::{self, Action, Candidate, CompareConfig, Program};
+use nanoebm::config::{self, Action, Candidate, CompareConfig, PictureFormat, Program};
 use nanoebm::data::Corpus;
 use nanoebm::eval::{Prediction, Windows};
 use nanoebm::load::{Loaded, load};
 use nanoebm::program::{self, Output};
+use nanoebm::viz::compared::picture;
+use nanoebm::viz::output::{check_folder, write};
 use nanoebm::{device, report, train};
 
 const PROGRAM: Program = Program {
@@ -30,7 +32,13 @@ fn run() -> anyhow::Result<u8> {
         Action::Run { jobs, flags, .. } => (jobs, Output::of(&flags)?),
     };
     for job in &jobs {
+        if let Some(folder) = &job.config.out {
+            check_folder(folder)?;
+        }
         let comparison = measure(&job.config, output)?;
+        if let Some(folder) = &job.config.out {
+            write(folder, &[picture(&comparison, PictureFormat::Both)?])?;
+        }
         program::print(&match output {
             Output::Json => serde_json::to_string(&comparison)? + "\n",
             Output::Csv => report::csv(&comparison.rows)?,

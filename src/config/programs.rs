@@ -158,6 +158,8 @@ pub struct CompareConfig {
     pub max_windows: Option<i64>,
     /// Windows at a time; the numbers do not depend on it.
     pub batch_size: i64,
+    /// Folder of the picture; null draws none.
+    pub out: Option<PathBuf>,
     /// `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
     pub device: String,
     /// Precision of the forward pass.

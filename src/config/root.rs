@@ -190,6 +190,7 @@ const COMPARE_TOP: &[Field] = &[
     optional("block_size", Kind::COUNT),
     optional("max_windows", Kind::COUNT),
     field("batch_size", Kind::COUNT),
+    optional("out", Kind::Path),
     field("device", Kind::Device),
     field("dtype", Kind::Choice(Dtype::NAMES)),
 ];

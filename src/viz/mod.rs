@@ -6,6 +6,7 @@
 
 pub mod axes;
 pub mod bowl;
+pub mod compared;
 pub mod curves;
 pub mod figure;
 pub mod gap;

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::command::Program;
-use super::desk::{Desk, fixture, shakespeare};
+use super::desk::{Desk, fixture, names, shakespeare};
 
 /// The one object that `--json` prints.
 fn comparison(program: Program) -> Value {
@@ -107,4 +107,17 @@ fn what_cannot_be_compared_is_refused() {
     desk.refuses(compare(&desk, "ab", &["c.refine_steps=1"]), 2, &["c has settings but no checkpoint", "c=FILE"]);
     desk.refuses(compare(&desk, "ab", &["b.model.use_soft_token=true"]), 2, &["b.model.use_soft_tokens"]);
     desk.refuses(compare(&desk, "a", &["b=nothing.pt"]), 1, &["nothing.pt"]);
+}
+
+#[test]
+fn a_picture_of_the_differences() {
+    let desk = Desk::new();
+    let own = ["b.refine_steps=0", "model.think_lr=500", "out=pictures"];
+    let numbers = comparison(compare(&desk, "ab", &own));
+    let folder = desk.path("pictures");
+    assert_eq!(names(&folder), ["compare.csv", "compare.json", "compare.png", "compare.svg"]);
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&read("compare.json")).unwrap(), numbers);
+    assert_eq!(read("compare.csv").lines().count(), 1 + 4, "a row for each measure of b");
+    assert!(read("compare.svg").starts_with("<svg"));
 }
