@@ -79,10 +79,15 @@ fn what_is_no_checkpoint_is_refused() {
 #[test]
 fn a_checkpoint_with_a_damaged_byte_is_refused() {
     let desk = trained();
-    let mut bytes = fs::read(desk.result("final.pt")).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 0x40;
-    desk.write("damaged.pt", bytes);
+    let whole = fs::read(desk.result("final.pt")).unwrap();
+    let damage = |at: usize| {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0x40;
+        desk.write("damaged.pt", bytes);
+    };
+    damage(whole.len() / 2); // in the optimizer, which predicting leaves in the file
+    desk.refuses(desk.train(&["load_checkpoint=damaged.pt", "train.max_steps=9"]), 1, &["damaged.pt"]);
+    damage(whole.windows(6).position(|name| name == b"data/0").unwrap() + 500); // in the first weights
     desk.refuses(desk.eval(&["checkpoint=damaged.pt"]), 1, &["damaged.pt"]);
 }
 
