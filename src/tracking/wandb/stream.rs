@@ -235,10 +235,11 @@ impl Sender {
     fn pause(&self, wait: Duration, asked_for: bool) -> Result<(), Ending> {
         let over = self.shared.lock().exit.is_some();
         let state = self.shared.wait(wait, |state| state.cut || (!asked_for && !over && state.exit.is_some()));
-        match &state.trouble {
-            Some(reason) if state.cut => Err(Ending::Broken(reason.clone())),
-            _ => Ok(()),
+        if !state.cut {
+            return Ok(());
         }
+        // The end may have taken the reason with it; nothing is sent after it in any case.
+        Err(Ending::Broken(state.trouble.clone().unwrap_or_else(|| "the wait for the server was over".to_owned())))
     }
 
     /// What the answer to a post says to people.
