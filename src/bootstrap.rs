@@ -77,7 +77,7 @@ impl Resampled {
 }
 
 /// The value below which a share of sorted values lies, linear between two of them.
-fn percentile(sorted: &[f64], share: f64) -> f64 {
+pub(crate) fn percentile(sorted: &[f64], share: f64) -> f64 {
     let place = share * sorted.len().saturating_sub(1) as f64;
     let at = |i: f64| sorted.get(i as usize).copied().unwrap_or(f64::NAN);
     at(place.floor()) + (at(place.ceil()) - at(place.floor())) * place.fract()

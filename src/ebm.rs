@@ -10,6 +10,7 @@ use crate::config::{ModelConfig, RefineReduction};
 use crate::contrastive::Phases;
 use crate::energy::{self, Autograd, Descended, Descent, Energy, ExpectedEnergy, Noise};
 use crate::metrics::Metrics;
+use crate::optim::AdamW;
 use crate::params::Params;
 use crate::remat::Remat;
 use crate::transformer::{Linear, Pass, Transformer};
@@ -58,6 +59,15 @@ impl Output {
         self.contrastive = Some((std::mem::replace(&mut self.loss, total), phases));
     }
 
+    /// Adds the gradients of the loss to those that the optimizer holds, as one of the `batches` of its step.
+    pub fn backward(&mut self, ebm: &Ebm, optimizer: &mut AdamW, batches: i64) {
+        let share = &self.loss / batches as f64;
+        match self.remat.take() {
+            Some(remat) => optimizer.add(remat.gradients(ebm, &share)),
+            None => optimizer.backward(&share),
+        }
+    }
+
     /// Scalars to report, still on the device. They are computed here and not in [`Ebm::forward`]: few steps are logged.
     pub fn metrics(&self, targets: &Tensor) -> Metrics {
         no_grad(|| {
@@ -81,12 +91,13 @@ impl Output {
                 metrics.add("perplexity", &nll_s1.exp());
             }
             metrics.extend(&self.info_nce);
-            metrics.extend(&energy_levels(&self.energies_s1, targets));
-            if let Some((nll, phases)) = &self.contrastive {
-                metrics.add("nll_loss", nll);
-                metrics.extend(&phases.metrics(targets));
-                metrics.add("total_loss", &self.loss);
-            }
+            let Some((nll, phases)) = &self.contrastive else {
+                metrics.extend(&energy_levels(&self.energies_s1, targets));
+                return metrics;
+            };
+            metrics.add("nll_loss", nll);
+            metrics.extend(&phases.metrics(targets)); // the levels of the energies that the phases saw
+            metrics.add("total_loss", &self.loss);
             metrics
         })
     }

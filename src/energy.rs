@@ -34,6 +34,11 @@ pub fn token_energies(energies: &Tensor, tokens: &Tensor) -> Tensor {
     energies.gather(2, &tokens.unsqueeze(-1), false).squeeze_dim(-1)
 }
 
+/// Logits less their mean over the last dimension, which softmax does not see.
+pub fn centred(logits: &Tensor) -> Tensor {
+    logits - logits.mean_dim([-1i64].as_slice(), true, None::<Kind>)
+}
+
 /// Entropy H(p) in nats of each position's softmax(`logits`): (B, T, V) → (B, T).
 pub fn entropy(logits: &Tensor) -> Tensor {
     let log_p = logits.log_softmax(-1, None);
@@ -217,7 +222,7 @@ pub fn descend_from(energy: &dyn Energy, mut x: Tensor, mut velocity: Option<Ten
         }
         x = &x + delta; // not in place: the graph and the trajectory hold the old x
         if d.center {
-            x = &x - x.mean_dim([-1i64].as_slice(), true, None::<Kind>);
+            x = centred(&x);
         }
         if d.tolerance > 0.0 {
             means.push(value.mean(Kind::Float));

@@ -156,17 +156,15 @@ pub fn measure(
     scores
 }
 
-/// Evaluates on windows at `offsets`; calls `progress` with the number done after each batch.
+/// Evaluates System 1, and System 2 after `refine_steps`, on windows; calls `progress` with the number done after each batch.
 pub fn evaluate(
     ebm: &Ebm,
-    corpus: &Corpus,
-    (split, offsets): (Split, &[usize]),
-    (refine_steps, batch_size): (i64, i64),
-    compute: Kind,
+    windows: &Windows,
+    refine_steps: i64,
+    work: (i64, Kind),
     progress: impl FnMut(u64),
 ) -> Report {
-    let windows = Windows { corpus, split, offsets: offsets.to_vec(), block_size: ebm.config.block_size };
     let predictions = [Prediction::Steps(0), Prediction::Steps(refine_steps)];
-    let scores = measure(ebm, &windows, &predictions, (batch_size, compute), progress);
-    Report::new(&scores[0].summary(), &scores[1].summary(), offsets.len(), refine_steps)
+    let scores = measure(ebm, windows, &predictions, work, progress);
+    Report::new(&scores[0].summary(), &scores[1].summary(), windows.offsets.len(), refine_steps)
 }

@@ -100,12 +100,16 @@ pub fn csv(rows: &[Row]) -> Result<String, Error> {
         Some(Value::String(text)) => text.clone(),
         Some(other) => other.to_string(),
     };
+    let cells = |row: &Row| head.iter().map(|key| field(row.get(*key))).collect();
+    let names = head.iter().map(|name| (*name).clone()).collect();
+    records(&std::iter::once(names).chain(rows.iter().map(cells)).collect::<Vec<_>>())
+}
+
+/// Records of equally many cells as CSV (RFC 4180).
+pub fn records(records: &[Vec<String>]) -> Result<String, Error> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     let unwritten = |error: csv::Error| Error::Request(format!("cannot write CSV: {error}"));
-    writer.write_record(&head).map_err(unwritten)?;
-    for row in rows {
-        writer.write_record(head.iter().map(|key| field(row.get(*key)))).map_err(unwritten)?;
-    }
+    records.iter().try_for_each(|record| writer.write_record(record)).map_err(unwritten)?;
     let bytes = writer.into_inner().map_err(|error| Error::Request(format!("cannot write CSV: {error}")))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

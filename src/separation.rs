@@ -9,9 +9,10 @@ use tch::{Kind, Tensor, no_grad};
 
 use crate::batches::mix;
 use crate::config::ContrastiveEnergy;
-use crate::data::{Corpus, Split, Vocab};
+use crate::data::Vocab;
 use crate::ebm::Ebm;
 use crate::energy::token_energies;
+use crate::eval::Windows;
 use crate::transformer::Pass;
 
 /// Fixed: two models are compared on the same corruptions.
@@ -51,23 +52,21 @@ pub struct Separation {
 /// Texts that [`separation`] scores for each window: itself and three corruptions.
 pub const SCORINGS: u64 = 4;
 
-/// Scores windows at `offsets` intact and corrupted; calls `progress` with the number scored after each batch.
+/// Scores windows intact and corrupted; calls `progress` with the number scored after each batch.
 pub fn separation(
     ebm: &Ebm,
-    corpus: &Corpus,
-    (split, offsets): (Split, &[usize]),
-    batch_size: i64,
-    compute: Kind,
+    texts: &Windows,
+    (batch_size, compute): (i64, Kind),
     mut progress: impl FnMut(u64),
 ) -> Separation {
     let mut scores = |corruption: Option<Corruption>| {
         let mut scores = Scores::default();
-        for batch in offsets.chunks(batch_size as usize) {
+        for batch in texts.offsets.chunks(batch_size as usize) {
             let mut windows = Vec::new();
             for &offset in batch {
-                let mut ids = corpus.ids(split, offset, ebm.config.block_size as usize + 1);
+                let mut ids = texts.corpus.ids(texts.split, offset, texts.block_size as usize + 1);
                 if let Some(corruption) = corruption {
-                    corrupt(&mut ids, &corpus.vocab, corruption, mix(SEED ^ mix(offset as u64)));
+                    corrupt(&mut ids, &texts.corpus.vocab, corruption, mix(SEED ^ mix(offset as u64)));
                 }
                 windows.extend(ids);
             }

@@ -12,7 +12,7 @@ use crate::config::{Config, Dtype, to_yaml};
 use crate::contrastive::Contrastive;
 use crate::data::{Corpus, Split};
 use crate::device;
-use crate::ebm::{Ebm, Output};
+use crate::ebm::{Ebm, cross_entropy};
 use crate::energy;
 use crate::error::Error;
 use crate::fs::{create_run_dir, write_atomically};
@@ -184,7 +184,7 @@ impl Run {
             }
 
             // backward, and the optimizer on accumulation boundaries
-            self.backward(&mut output);
+            output.backward(&self.ebm, &mut self.optimizer, train.grad_accum_steps);
             let backward = profile.lap("backward");
             let done = step + 1;
             let boundary = done % train.grad_accum_steps == 0;
@@ -230,15 +230,6 @@ impl Run {
         Ok(Outcome::Finished(path))
     }
 
-    /// Adds this batch's share to the gradients of the optimiser step.
-    fn backward(&mut self, output: &mut Output) {
-        let share = &output.loss / self.config.train.grad_accum_steps as f64;
-        match output.remat.take() {
-            Some(remat) => self.optimizer.add(remat.gradients(&self.ebm, &share)),
-            None => self.optimizer.backward(&share),
-        }
-    }
-
     /// NLL of both systems on the fixed batches of both splits; the best validation result is kept as `best.pt`.
     fn evaluate(&mut self, done: i64) -> Result<(), Error> {
         let mut values = Vec::new();
@@ -264,14 +255,23 @@ impl Run {
         let windows = self.corpus.windows(Split::Val, data.block_size, 1)?;
         let offsets = spread(windows, data.batch_size as usize);
         let (idx, targets) = self.corpus.batch(Split::Val, &offsets, data.block_size, self.ebm.device());
-        let output = no_grad(|| self.ebm.forward(&idx, &targets, Some(self.config.model.refine_steps), pass));
-        let p_data = energy::token_energies(&output.logits.softmax(-1, None), &targets);
-        for (name, values) in [("val/energies", output.energies), ("val/p_data", p_data)] {
+        let (energies, logits) = self.predict(&idx, pass);
+        let p_data = energy::token_energies(&logits.softmax(-1, None), &targets);
+        for (name, values) in [("val/energies", energies), ("val/p_data", p_data)] {
             let values = Vec::<f32>::try_from(values.reshape([-1])).unwrap_or_default(); // read from the device
             self.tracker.histogram(done, name, &values)?;
         }
         let text = sample::sample_text(&self.ebm, &self.corpus.vocab, SAMPLE_LENGTH, pass.compute);
         self.tracker.text(done, "sample", &text)
+    }
+
+    /// The energies of a batch and System 2's logits, (B, T, V) each.
+    fn predict(&self, idx: &Tensor, pass: Pass) -> (Tensor, Tensor) {
+        no_grad(|| {
+            let energies = self.ebm.energies(&self.ebm.hidden_states(idx, pass), pass);
+            let logits = self.ebm.system2(&energies, self.config.model.refine_steps, pass);
+            (energies, logits)
+        })
     }
 
     /// Mean NLL of System 1 and System 2 over `eval_iters` batches spread evenly over a split.
@@ -282,9 +282,8 @@ impl Run {
         let mut sums = Vec::new();
         for offsets in offsets.chunks(data.batch_size as usize) {
             let (idx, targets) = self.corpus.batch(split, offsets, data.block_size, self.ebm.device());
-            let steps = Some(self.config.model.refine_steps);
-            let metrics = no_grad(|| self.ebm.forward(&idx, &targets, steps, pass)).metrics(&targets);
-            sums.push(["nll_s1", "nll_s2"].map(|name| metrics.get(name)));
+            let (energies, logits) = self.predict(&idx, pass);
+            sums.push([-energies, logits].map(|logits| cross_entropy(&logits, &targets).double_value(&[])));
         }
         let n = sums.len() as f64;
         Ok([0, 1].map(|i| sums.iter().map(|nll| nll[i]).sum::<f64>() / n)) // read from the device

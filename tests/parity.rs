@@ -260,12 +260,11 @@ fn validation_windows() {
         let corpus = Corpus::read(&text_of(&golden)).unwrap();
         let ebm = golden.model(&json!({}));
         let case = &golden.json["cases"]["val_first_200_windows"];
-        let mut offsets = nanoebm::eval::window_offsets(&corpus, Split::Val, ebm.config.block_size).unwrap();
-        offsets.truncate(200);
+        let mut windows = nanoebm::eval::Windows::consecutive(&corpus, Split::Val, ebm.config.block_size).unwrap();
+        windows.offsets.truncate(200);
         let mut ladder = Ladder::default();
         for batch_size in [1, 16] {
-            let work = (4, batch_size);
-            let report = nanoebm::eval::evaluate(&ebm, &corpus, (Split::Val, &offsets), work, Kind::Float, |_| {});
+            let report = nanoebm::eval::evaluate(&ebm, &windows, 4, (batch_size, Kind::Float), |_| {});
             for (key, value) in [("nll_s1", report.nll_s1), ("nll_s2", report.nll_s2)] {
                 ladder.number(&format!("{name} {key}, {batch_size} at a time"), value, f64_of(&case[key]), 1e-6);
             }

@@ -32,10 +32,7 @@ fn gradients(ebm: &Ebm, golden: &Golden, remat: bool) -> (f64, Vec<(String, Tens
     }
     let mut optimizer = AdamW::new(ebm.params(), &TrainConfig::default(), &ebm.config);
     assert_eq!(output.remat.is_some(), remat);
-    match output.remat.take() {
-        Some(remat) => optimizer.add(remat.gradients(ebm, &output.loss)),
-        None => optimizer.backward(&output.loss),
-    }
+    output.backward(ebm, &mut optimizer, 1);
     (output.loss.double_value(&[]), optimizer.grads())
 }
 

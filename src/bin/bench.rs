@@ -13,11 +13,12 @@ use nanoebm::contrastive::Contrastive;
 use nanoebm::data::Corpus;
 use nanoebm::ebm::Ebm;
 use nanoebm::optim::AdamW;
+use nanoebm::profile::Profile;
 use nanoebm::sample::{Chooser, Generation};
 use nanoebm::transformer::Pass;
 use nanoebm::{device, program, train};
 use serde_json::{Value, json};
-use tch::{Cuda, Device, Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 const PROGRAM: Program = Program {
     name: "bench",
@@ -83,32 +84,23 @@ fn training_steps(config: &Config, corpus: &Arc<Corpus>, ebm: &Ebm) -> anyhow::R
     let mut batches = Batches::new(corpus, config, position, ebm.device())?;
     let pass = Pass { remat: config.train.remat, ..Pass::train(train::kind(config.train.dtype)) };
     let (mut steps, began) = (Vec::new(), Instant::now());
+    let mut watch = Profile::start(ebm.device(), true);
     while steps.len() < WARM_UP + STEPS && (steps.len() <= WARM_UP || began.elapsed() < PATIENCE) {
-        let mut phases = [0.0; 5];
-        let mut last = Instant::now();
-        let mut lap = |i: usize| {
-            synchronize(ebm.device());
-            phases[i] = last.elapsed().as_secs_f64();
-            last = Instant::now();
-        };
+        watch.lap("between");
         let (idx, targets) = batches.next(&mut position)?;
-        lap(0);
+        let batch = watch.lap("batch");
         let mut output = ebm.forward(&idx, &targets, Some(config.model.refine_steps), pass);
-        lap(1);
+        let forward = watch.lap("forward");
         if let Some(contrastive) = &mut contrastive {
             let phases = contrastive.phases(ebm, &targets, &output.energies, pass);
             output.add_contrastive(phases, config.model.contrastive_weight);
         }
-        lap(2);
-        match output.remat.take() {
-            Some(remat) => optimizer.add(remat.gradients(ebm, &output.loss)),
-            None => optimizer.backward(&output.loss),
-        }
-        lap(3);
+        let contrast = watch.lap("contrastive");
+        output.backward(ebm, &mut optimizer, 1);
+        let backward = watch.lap("backward");
         let _ = optimizer.clip_grad_norm(config.train.grad_clip);
         optimizer.step(config.train.learning_rate);
-        lap(4);
-        steps.push(phases);
+        steps.push([batch, forward, contrast, backward, watch.lap("optimizer")]);
     }
     Ok(steps.split_off(WARM_UP))
 }
@@ -139,21 +131,13 @@ fn sampling_rate(ebm: &Ebm, (prompt, new): (i64, i64), context: Context, compute
 fn gemm_gflops(kind: Kind, device: Device) -> f64 {
     let n = if device == Device::Cpu { 2048 } else { 8192 };
     let a = Tensor::randn([n, n], (Kind::Float, device)).to_kind(kind);
-    let _ = a.matmul(&a);
-    synchronize(device);
-    let seconds = (0..5).map(|_| {
-        let began = Instant::now();
+    let mut watch = Profile::start(device, true);
+    let seconds = (0..6).map(|_| {
         let _ = a.matmul(&a);
-        synchronize(device);
-        began.elapsed().as_secs_f64()
+        watch.lap("product")
     });
+    let seconds = seconds.skip(1); // the first warms up
     2.0 * (n as f64).powi(3) / median(seconds) / 1e9
-}
-
-fn synchronize(device: Device) {
-    if let Device::Cuda(index) = device {
-        Cuda::synchronize(index as i64);
-    }
 }
 
 /// The most memory that the process has held so far, in MB; 0 where the system does not say.

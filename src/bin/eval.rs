@@ -54,33 +54,29 @@ fn measure(config: &EvalConfig, output: Output) -> anyhow::Result<Report> {
     let corpus = Corpus::read_with(&path, &loaded.vocab(&path)?)?;
     let mut windows = Windows::consecutive(&corpus, config.split.into(), ebm.config.block_size)?;
     windows.offsets.truncate(config.max_windows.map_or(usize::MAX, |n| n as usize));
-    let (split, offsets) = (windows.split, windows.offsets.as_slice());
+    let count = windows.offsets.len();
     if output == Output::Text {
         loaded.notes.iter().for_each(|note| program::say(note));
         let block_size = windows.block_size;
-        program::say(&format!("{}: {} windows of {block_size} characters", path.display(), offsets.len()));
+        program::say(&format!("{}: {} windows of {block_size} characters", path.display(), count));
     }
     let refine_steps = config.refine_steps.unwrap_or(ebm.config.refine_steps);
     // A table of rows is what CSV is: without `steps` it has the two systems and the control.
     let steps = config.steps.clone().or((output == Output::Csv).then(|| vec![refine_steps]));
-    let compute = train::kind(config.dtype);
-    let bar = program::windows_bar(offsets.len());
+    let work = (config.batch_size, train::kind(config.dtype));
+    let bar = program::windows_bar(count);
     let mut report = match steps {
-        None => {
-            let work = (refine_steps, config.batch_size);
-            evaluate(ebm, &corpus, (split, offsets), work, compute, |n| bar.inc(n))
-        }
+        None => evaluate(ebm, &windows, refine_steps, work, |n| bar.inc(n)),
         Some(steps) => {
             let training = training_windows(&windows, ebm.config.vocab_size)?;
-            bar.set_length((training.offsets.len() + offsets.len()) as u64);
-            thinking(ebm, (&windows, &training), &steps, (config.batch_size, compute), |n| bar.inc(n))
+            bar.set_length((training.offsets.len() + count) as u64);
+            thinking(ebm, (&windows, &training), &steps, work, |n| bar.inc(n))
         }
     };
     if config.separation {
-        bar.set_length(SCORINGS * offsets.len() as u64);
+        bar.set_length(SCORINGS * count as u64);
         bar.reset();
-        let batch_size = config.batch_size;
-        report.separation = Some(separation(ebm, &corpus, (split, offsets), batch_size, compute, |n| bar.inc(n)));
+        report.separation = Some(separation(ebm, &windows, work, |n| bar.inc(n)));
     }
     bar.finish_and_clear();
     Ok(report)

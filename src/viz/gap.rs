@@ -11,6 +11,7 @@ use super::output::{Picture, Table};
 use super::pass;
 use super::style::{self, COLOURS, PAGE, short};
 use super::thought::fine;
+use crate::bootstrap::percentile;
 use crate::config::VizConfig;
 use crate::data::{Corpus, Split};
 use crate::ebm::Ebm;
@@ -74,13 +75,9 @@ impl Spread {
     fn of(values: &Tensor) -> Self {
         let mut sorted = Vec::<f64>::try_from(values).unwrap_or_default();
         sorted.sort_unstable_by(f64::total_cmp);
-        let quantile = |q: f64| {
-            let place = q * (sorted.len() - 1) as f64;
-            let (low, high) = (sorted[place.floor() as usize], sorted[place.ceil() as usize]);
-            low + (high - low) * place.fract()
-        };
         let mean = sorted.iter().sum::<f64>() / sorted.len() as f64;
-        Self { mean, p10: quantile(0.1), p50: quantile(0.5), p90: quantile(0.9) }
+        let [p10, p50, p90] = [0.1, 0.5, 0.9].map(|share| percentile(&sorted, share));
+        Self { mean, p10, p50, p90 }
     }
 }
 

@@ -24,6 +24,7 @@ pub mod thought;
 pub mod training;
 pub mod trajectories;
 
+use crate::batches::spread;
 use crate::config::{SampleConfig, VizConfig, VizMode};
 use crate::data::{Corpus, Split, Vocab};
 use crate::device;
@@ -159,7 +160,7 @@ impl<'a> Studio<'a> {
         let corpus = Corpus::read_with(&self.loaded.data_path(self.config.data_path.as_deref()), &self.vocab)?;
         let all = window_offsets(&corpus, Split::Val, self.loaded.ebm.config.block_size)?;
         let n = all.len().min(self.config.max_windows as usize);
-        let offsets = (0..n).map(|i| all[i * all.len() / n]).collect();
+        let offsets = spread(all.len(), n).into_iter().map(|i| all[i]).collect();
         Ok((corpus, offsets))
     }
 

@@ -8,6 +8,7 @@ use super::figure::Figure;
 use crate::config::PictureFormat;
 use crate::error::Error;
 use crate::fs::write_atomically;
+use crate::report;
 
 /// One picture with its numbers, drawn and not yet written.
 #[derive(Debug)]
@@ -48,32 +49,25 @@ impl Picture {
     /// Adds the numbers: `values` as JSON and `table` as CSV.
     pub fn numbers(self, values: &impl Serialize, table: Table) -> Result<Self, Error> {
         let json = serde_json::to_string(values).map_err(|e| Error::Picture(e.to_string()))? + "\n";
-        Ok(self.file("json", json.into_bytes()).file("csv", table.0.into_bytes()))
+        Ok(self.file("json", json.into_bytes()).file("csv", report::records(&table.0)?.into_bytes()))
     }
 }
 
-/// A CSV file.
+/// A CSV file: its records, the header first.
 #[derive(Debug)]
-pub struct Table(String);
+pub struct Table(Vec<Vec<String>>);
 
 impl Table {
     /// A table with a header and no rows.
     pub fn new(header: &[&str]) -> Self {
-        let mut table = Self(String::new());
+        let mut table = Self(Vec::new());
         table.row(header);
         table
     }
 
-    /// Adds a row; a cell with a comma, a quote or a newline is quoted (RFC 4180).
+    /// Adds a row.
     pub fn row<S: AsRef<str>>(&mut self, cells: &[S]) {
-        let quoted = cells.iter().map(|cell| {
-            let cell = cell.as_ref();
-            match cell.contains([',', '"', '\n', '\r']) {
-                true => format!("\"{}\"", cell.replace('"', "\"\"")),
-                false => cell.to_owned(),
-            }
-        });
-        self.0 += &(quoted.collect::<Vec<_>>().join(",") + "\n");
+        self.0.push(cells.iter().map(|cell| cell.as_ref().to_owned()).collect());
     }
 }
 
@@ -112,6 +106,6 @@ mod tests {
         let mut table = Table::new(&["token", "p"]);
         table.row(&[",", "0.5"]);
         table.row(&["\"", "0.25"]);
-        assert_eq!(table.0, "token,p\n\",\",0.5\n\"\"\"\",0.25\n");
+        assert_eq!(report::records(&table.0).unwrap(), "token,p\n\",\",0.5\n\"\"\"\",0.25\n");
     }
 }

@@ -2,7 +2,8 @@
 
 use tch::{Kind, Tensor};
 
-use super::thought::{Thought, centred};
+use super::thought::Thought;
+use crate::energy::centred;
 use crate::error::Error;
 
 /// A singular value below this share of the first is rounding.

@@ -6,6 +6,7 @@ use super::{pass, style};
 use crate::config::VizConfig;
 use crate::data::Vocab;
 use crate::ebm::Ebm;
+use crate::energy::centred;
 use crate::error::Error;
 use crate::transformer::Pass;
 
@@ -153,9 +154,4 @@ impl<'a> Thought<'a> {
 /// rounding. Soft tokens are read by a transformer of float32.
 pub fn fine(ebm: &Ebm, energies: &Tensor) -> Tensor {
     if ebm.config.use_soft_tokens { energies.shallow_clone() } else { energies.to_kind(Kind::Double) }
-}
-
-/// Logits less their mean over the last dimension.
-pub fn centred(logits: &Tensor) -> Tensor {
-    logits - logits.mean_dim([-1i64].as_slice(), true, None::<Kind>)
 }

@@ -9,10 +9,10 @@ use super::figure::Figure;
 use super::legend::{Sample, legend};
 use super::output::{Picture, Table};
 use super::style::{self, COLOURS, PAGE, short};
-use super::thought::{Thought, centred};
+use super::thought::Thought;
 use crate::config::PictureFormat;
 use crate::data::Vocab;
-use crate::energy::expected_energy;
+use crate::energy::{centred, expected_energy};
 use crate::error::Error;
 
 /// The path of one token.
