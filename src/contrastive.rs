@@ -179,7 +179,10 @@ impl Contrastive {
                 let origin = self.origin(energies);
                 let start = particles.index_select(0, &pick) + &origin; // (B, T, V)
                 let (logits, _) = self.langevin(&start, energies, None);
-                let _ = particles.index_copy_(0, &pick, &(&logits - origin));
+                // A particle that was picked twice keeps what the later row did with it: copies race where threads share them.
+                let rows = last_of_each(&draw.pick).to_device(device);
+                let moved = (&logits - origin).index_select(0, &rows);
+                let _ = particles.index_copy_(0, &pick.index_select(0, &rows), &moved);
                 self.chains = Some(particles);
                 let path = [start, logits.shallow_clone()];
                 Negatives { logits, energies: energies.shallow_clone(), path }
@@ -265,5 +268,24 @@ impl Contrastive {
             let end = energy::descend_from(&energy, start.shallow_clone(), velocity, &descent);
             (end.x, end.velocity)
         })
+    }
+}
+
+/// The rows (B) → (at most B) of which no later one holds the same value.
+fn last_of_each(values: &Tensor) -> Tensor {
+    let values = Vec::<i64>::try_from(values).unwrap_or_default(); // on the CPU
+    let rows: Vec<i64> =
+        (0..values.len()).filter(|&i| !values[i + 1..].contains(&values[i])).map(|i| i as i64).collect();
+    Tensor::from_slice(&rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_what_stands_twice_the_last_counts() {
+        let rows = last_of_each(&Tensor::from_slice(&[7i64, 3, 7, 5, 3]));
+        assert_eq!(Vec::<i64>::try_from(rows).unwrap(), [2, 3, 4]);
     }
 }

@@ -121,3 +121,28 @@ fn the_squares_of_both_phases_are_part_of_the_loss() {
     ladder.number("total_loss", metrics.get("total_loss"), total, 1e-5);
     ladder.finish();
 }
+
+#[test]
+fn a_particle_that_is_picked_twice_keeps_what_the_later_row_did() {
+    let golden = Golden::open("a");
+    let over = serde_json::json!({
+        "use_contrastive": true, "contrastive_type": "pcd", "n_persistent": 3, "langevin_noise_scale": 0.0,
+        "contrastive_energy": "next_token", "langevin_step_size": 10.0,
+    });
+    let ebm = golden.model(&over);
+    let (idx, _) = golden.batch();
+    let energies = ebm.energies(&ebm.hidden_states(&idx, TRAIN), TRAIN).detach(); // (B, T, V)
+    let b = energies.size()[0];
+    let none = || Tensor::empty([0], (Kind::Int64, tch::Device::Cpu));
+    // every row moves particle 1: all but the last row's way is forgotten
+    let draw = Draw { pick: Tensor::ones([b], (Kind::Int64, tch::Device::Cpu)), assign: none(), restart: vec![] };
+    let mut contrastive = Contrastive::new(&ebm.config).unwrap();
+    let before = Tensor::randn([3, energies.size()[1], energies.size()[2]], (Kind::Float, tch::Device::Cpu));
+    contrastive.chains = Some(before.copy());
+    let logits = contrastive.negatives(&energies, &draw).logits;
+    let after = contrastive.chains.unwrap();
+    let kept = (logits + &energies).get(b - 1); // its displacement from System 1
+    assert_ne!((&kept - before.get(1)).abs().max().double_value(&[]), 0.0);
+    assert_eq!(after.get(1), kept);
+    assert_eq!((after.get(0), after.get(2)), (before.get(0), before.get(2)));
+}
