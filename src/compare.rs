@@ -93,7 +93,7 @@ pub fn compare(
 ) -> Comparison {
     let mut last = |contender: &Contender| {
         let prediction = [Prediction::Steps(contender.refine_steps)];
-        measure(contender.ebm, windows, &prediction, work, &mut progress).remove(0)
+        measure(contender.ebm, windows, &prediction, work, None, &mut progress).remove(0)
     };
     let scores: Vec<Scores> = contenders.iter().map(&mut last).collect();
     let measured = resample(&scores.iter().collect::<Vec<_>>());

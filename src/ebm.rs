@@ -13,7 +13,7 @@ use crate::metrics::Metrics;
 use crate::optim::AdamW;
 use crate::params::Params;
 use crate::remat::Remat;
-use crate::transformer::{Linear, Pass, Transformer};
+use crate::transformer::{Linear, Pass, Transformer, Wanted};
 
 /// Standard deviation of the energy head's weights: larger than the rest, so that energies differ from the start.
 const ENERGY_HEAD_STD: f64 = 0.1;
@@ -153,8 +153,9 @@ impl Ebm {
     }
 
     /// [`Ebm::hidden_states`] of tokens that follow those in the cache, which takes them in: one at a time, or the first ones.
-    pub fn hidden_states_cached(&self, idx: &Tensor, cache: &mut Cache, pass: Pass) -> Tensor {
-        self.transformer.forward_cached(idx, cache, pass)
+    /// All or the last of them are given.
+    pub fn hidden_states_cached(&self, idx: &Tensor, wanted: Wanted, cache: &mut Cache, pass: Pass) -> Tensor {
+        self.transformer.forward_cached(idx, wanted, cache, pass)
     }
 
     /// Keeps the weights of the matrix products in another kind, such as bfloat16: for predicting only, half the memory to read.
@@ -197,6 +198,11 @@ impl Ebm {
             energy::stop_each_row(&mut descended, tolerance);
         }
         descended.trajectory
+    }
+
+    /// Whether a position's thinking depends on the others: through a mean over all, or through soft tokens.
+    pub fn thinks_of_all(&self) -> bool {
+        self.config.refine_reduction == RefineReduction::Mean || self.config.use_soft_tokens
     }
 
     /// The settings of refinement; a mean energy is one over `positions`.

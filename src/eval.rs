@@ -9,6 +9,7 @@ use std::fmt;
 use serde::Serialize;
 use tch::{Device, Kind, Tensor, no_grad};
 
+use crate::context::FastWeights;
 use crate::data::{Corpus, DataError, Split};
 use crate::ebm::Ebm;
 use crate::scores::{Base, Scores, Summary};
@@ -125,23 +126,33 @@ impl fmt::Display for Prediction {
 }
 
 /// Measures predictions on all windows, from one pass of the transformer and one recorded descent for each; calls `progress` with
-/// the number done after each batch.
+/// the number done after each batch. With fast weights the windows are read in order, from the trained weights on, chunk by chunk.
 pub fn measure(
     ebm: &Ebm,
     windows: &Windows,
     predictions: &[Prediction],
     (batch_size, compute): (i64, Kind),
+    mut fast: Option<&mut FastWeights>,
     mut progress: impl FnMut(u64),
 ) -> Vec<Scores> {
     let steps = |prediction: &Prediction| if let Prediction::Steps(steps) = prediction { *steps } else { 0 };
     let most = predictions.iter().map(steps).max().unwrap_or_default();
     let kept = (most + 1).saturating_mul(windows.block_size * ebm.config.vocab_size); // numbers of one window's trajectory
-    let batch_size = batch_size.min((MOST_LOGITS as i64 / kept).max(1));
+    let batch_size = match &mut fast {
+        Some(fast) => {
+            fast.forget();
+            fast.settings.context_chunk
+        }
+        None => batch_size.min((MOST_LOGITS as i64 / kept).max(1)),
+    };
     let pass = Pass::eval(compute);
     let mut scores = vec![Scores::default(); predictions.len()];
     for (idx, targets) in windows.batches(batch_size, ebm.device()) {
         no_grad(|| {
-            let energies = ebm.energies(&ebm.hidden_states(&idx, pass), pass); // (B, T, V)
+            let energies = match &mut fast {
+                Some(fast) => fast.read(&idx, &targets),
+                None => ebm.energies(&ebm.hidden_states(&idx, pass), pass),
+            }; // (B, T, V)
             let base = Base::new(&energies);
             let trajectory = ebm.trajectory_alone(&energies, most, pass); // most + 1 of (B, T, V)
             for (prediction, scores) in predictions.iter().zip(&mut scores) {
@@ -162,9 +173,10 @@ pub fn evaluate(
     windows: &Windows,
     refine_steps: i64,
     work: (i64, Kind),
+    fast: Option<&mut FastWeights>,
     progress: impl FnMut(u64),
 ) -> Report {
     let predictions = [Prediction::Steps(0), Prediction::Steps(refine_steps)];
-    let scores = measure(ebm, windows, &predictions, work, progress);
+    let scores = measure(ebm, windows, &predictions, work, fast, progress);
     Report::new(&scores[0].summary(), &scores[1].summary(), windows.offsets.len(), refine_steps)
 }

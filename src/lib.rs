@@ -11,6 +11,7 @@ pub mod calibration;
 pub mod checkpoint;
 pub mod compare;
 pub mod config;
+pub mod context;
 pub mod contrastive;
 pub mod data;
 pub mod device;

@@ -6,7 +6,7 @@
 use tch::{Tensor, no_grad};
 
 use crate::config::{ModelConfig, TrainConfig};
-use crate::params::{Param, Params};
+use crate::params::{Param, Params, flatten, views};
 
 /// PyTorch's default.
 const EPS: f64 = 1e-8;
@@ -38,14 +38,8 @@ impl Group {
 
     /// A flat tensor as one view per parameter.
     fn views(&self, flat: &Tensor) -> Vec<Tensor> {
-        let sizes: Vec<i64> = self.params.iter().map(|p| p.tensor.numel() as i64).collect();
-        let parts = flat.split_with_sizes(sizes, 0);
-        parts.iter().zip(&self.params).map(|(part, p)| part.view(p.tensor.size().as_slice())).collect()
+        views(flat, self.params.iter().map(|p| p.tensor.size()))
     }
-}
-
-fn flatten(tensors: impl Iterator<Item = Tensor>) -> Tensor {
-    Tensor::cat(&tensors.map(|t| t.reshape([-1])).collect::<Vec<_>>(), 0)
 }
 
 /// The optimizer's memory of one parameter.

@@ -53,3 +53,16 @@ impl Params {
         self.list.iter().map(|p| p.tensor.numel()).sum()
     }
 }
+
+/// All tensors in one flat one.
+pub fn flatten(tensors: impl Iterator<Item = Tensor>) -> Tensor {
+    Tensor::cat(&tensors.map(|t| t.reshape([-1])).collect::<Vec<_>>(), 0)
+}
+
+/// A flat tensor as views of the given shapes, one after another.
+pub fn views(flat: &Tensor, shapes: impl Iterator<Item = Vec<i64>>) -> Vec<Tensor> {
+    let shapes: Vec<Vec<i64>> = shapes.collect();
+    let sizes: Vec<i64> = shapes.iter().map(|shape| shape.iter().product()).collect();
+    let parts = flat.split_with_sizes(sizes, 0);
+    parts.iter().zip(&shapes).map(|(part, shape)| part.view(shape.as_slice())).collect()
+}

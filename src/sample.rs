@@ -6,7 +6,7 @@ use crate::cache::Cache;
 use crate::config::{Context, Mode, SampleConfig};
 use crate::data::Vocab;
 use crate::ebm::Ebm;
-use crate::transformer::Pass;
+use crate::transformer::{Pass, Wanted};
 
 /// How a token is chosen from logits (temperature, then top-k, then top-p, then a draw or the best).
 #[derive(Debug, Clone, PartialEq)]
@@ -67,7 +67,7 @@ pub struct Generation<'a> {
     /// How much of it was read: the window ends there
     read: i64,
     cache: Cache,
-    /// Energies of the window's positions (N, window, V)
+    /// Energies of the window's positions (N, window, V), where all of them think
     energies: Option<Tensor>,
 }
 
@@ -99,12 +99,14 @@ impl<'a> Generation<'a> {
         self.write(&thought)
     }
 
-    /// Thinks about the next token of each text, and writes nothing yet.
+    /// Thinks about the next token of each text, and writes nothing yet. Where positions think on their own, only the last does.
     pub fn think(&mut self) -> Thought {
         no_grad(|| {
-            let energies = self.window_energies(); // (N, T, V)
+            let whole = self.think_steps.is_some() && self.ebm.thinks_of_all();
+            let energies = self.read(if whole { Wanted::All } else { Wanted::Last }); // (N, T or 1, V)
             let predictions = match self.think_steps {
-                Some(steps) => self.ebm.trajectory(&energies, steps, self.pass),
+                Some(steps) if whole => self.ebm.trajectory(&energies, steps, self.pass),
+                Some(steps) => self.ebm.trajectory_alone(&energies, steps, self.pass),
                 None => vec![-&energies],
             };
             let last = |x: &Tensor| x.select(1, -1); // the last position: (N, T, V) → (N, V)
@@ -126,8 +128,9 @@ impl<'a> Generation<'a> {
         self.idx = Tensor::cat(&[&self.idx, &next], 1);
     }
 
-    /// Energies after every position of the window (N, T, V). Only what is new is read, until the window is full.
-    fn window_energies(&mut self) -> Tensor {
+    /// Energies after the window's positions (N, T, V) or the last of them (N, 1, V). Only what is new is read, until the window
+    /// is full.
+    fn read(&mut self, wanted: Wanted) -> Tensor {
         let (t, block_size) = (self.idx.size()[1], self.ebm.config.block_size);
         if !self.cache.has_room(t - self.read) {
             let kept = match self.context {
@@ -137,12 +140,15 @@ impl<'a> Generation<'a> {
             (self.cache, self.energies, self.read) = (self.ebm.cache(), None, t - kept);
         }
         let new = self.idx.narrow(1, self.read, t - self.read);
-        let new = self.ebm.energies(&self.ebm.hidden_states_cached(&new, &mut self.cache, self.pass), self.pass);
+        self.read = t;
+        let new = self.ebm.energies(&self.ebm.hidden_states_cached(&new, wanted, &mut self.cache, self.pass), self.pass);
+        if wanted == Wanted::Last {
+            return new;
+        }
         let energies = match self.energies.take() {
             Some(read) => Tensor::cat(&[read, new], 1),
             None => new,
         };
-        self.read = t;
         self.energies = Some(energies.shallow_clone());
         energies
     }

@@ -5,6 +5,7 @@ use tch::Kind;
 
 use crate::bootstrap::{CONFIDENCE, RESAMPLES, Resampled, resample};
 use crate::calibration::fit_temperature;
+use crate::context::FastWeights;
 use crate::ebm::Ebm;
 use crate::eval::{Prediction, Report, Windows, measure};
 use crate::metrics::Row;
@@ -36,11 +37,12 @@ pub fn thinking(
     (windows, training): (&Windows, &Windows),
     steps: &[i64],
     work: (i64, Kind),
+    fast: Option<&mut FastWeights>,
     mut progress: impl FnMut(u64),
 ) -> Report {
     let temperature = fit_temperature(ebm, training, work, &mut progress);
     let predictions = predictions(steps, temperature);
-    let scores = measure(ebm, windows, &predictions, work, progress);
+    let scores = measure(ebm, windows, &predictions, work, fast, progress);
     let (first, last) = (scores[0].summary(), scores[scores.len() - 1].summary());
     let most = steps.iter().copied().max().unwrap_or_default();
     let mut report = Report::new(&first, if most == 0 { &first } else { &last }, windows.offsets.len(), most);

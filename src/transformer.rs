@@ -41,7 +41,26 @@ impl Pass {
 }
 
 /// The cache of a text and the layer that looks into it.
-type Past<'a> = (&'a mut Cache, usize);
+pub type Past<'a> = (&'a mut Cache, usize);
+
+/// The positions whose outputs are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// All of them
+    All,
+    /// The last one: the last block reads the others' keys and values only
+    Last,
+}
+
+impl Wanted {
+    /// Those positions of x (B, T, C) → (B, T or 1, C)
+    fn of(self, x: &Tensor) -> Tensor {
+        match self {
+            Wanted::All => x.shallow_clone(),
+            Wanted::Last => x.narrow(1, -1, 1),
+        }
+    }
+}
 
 /// `y = x Wᵀ + b`, with `weight` (out, in).
 #[derive(Debug)]
@@ -65,6 +84,12 @@ impl Linear {
     pub fn forward(&self, x: &Tensor, compute: Kind) -> Tensor {
         let bias = self.bias.as_ref().map(|b| b.to_kind(compute));
         x.to_kind(compute).linear(&self.weight.to_kind(compute), bias)
+    }
+
+    /// The same for `n` of its outputs, from `start` on: (…, in) → (…, n).
+    fn forward_part(&self, x: &Tensor, (start, n): (i64, i64), compute: Kind) -> Tensor {
+        let part = |z: &Tensor| z.narrow(0, start, n);
+        Self { weight: part(&self.weight), bias: self.bias.as_ref().map(part) }.forward(x, compute)
     }
 }
 
@@ -101,7 +126,8 @@ pub struct CausalSelfAttention {
 }
 
 impl CausalSelfAttention {
-    fn new(p: &mut Params, path: &str, config: &ModelConfig) -> Self {
+    /// Weights as at the start of a training; they are named `path.c_attn…`.
+    pub fn new(p: &mut Params, path: &str, config: &ModelConfig) -> Self {
         let c = config.n_embd;
         Self {
             c_attn: Linear::new(p, &format!("{path}.c_attn"), (c, 3 * c), config.bias, INIT_STD),
@@ -111,14 +137,20 @@ impl CausalSelfAttention {
         }
     }
 
-    /// (B, T, C) → (B, T, C); with a cache, x are the positions after those in it.
-    fn forward(&self, x: &Tensor, past: Option<Past>, pass: Pass) -> Tensor {
+    /// (B, T, C) → (B, T or 1, C); with a cache, x are the positions after those in it.
+    pub fn forward(&self, x: &Tensor, wanted: Wanted, past: Option<Past>, pass: Pass) -> Tensor {
         let (b, t, c) = dims3(x);
         // On the CPU bfloat16 attention is slower than fp32, backward several times.
         let kind = if x.device() == Device::Cpu { Kind::Float } else { pass.compute };
-        let heads = |z: &Tensor| z.to_kind(kind).view([b, t, self.n_head, c / self.n_head]).transpose(1, 2); // (B, H, T, C/H)
-        let qkv = self.c_attn.forward(x, pass.compute).split(c, 2); // 3 × (B, T, C)
+        let heads = |z: &Tensor| z.to_kind(kind).view([b, -1, self.n_head, c / self.n_head]).transpose(1, 2); // (B, H, T, C/H)
+        let qkv = if wanted == Wanted::Last && t > 1 {
+            let kv = self.c_attn.forward_part(x, (c, 2 * c), pass.compute).split(c, 2); // 2 × (B, T, C)
+            vec![self.c_attn.forward_part(&wanted.of(x), (0, c), pass.compute), kv[0].shallow_clone(), kv[1].shallow_clone()]
+        } else {
+            self.c_attn.forward(x, pass.compute).split(c, 2) // 3 × (B, T, C)
+        };
         let (q, mut k, mut v) = (heads(&qkv[0]), heads(&qkv[1]), heads(&qkv[2]));
+        let t = q.size()[2];
         if let Some((cache, layer)) = past {
             (k, v) = cache.extend(layer, &k, &v); // (B, H, everything read, C/H)
         }
@@ -186,9 +218,9 @@ impl Block {
         }
     }
 
-    /// (B, T, C) → (B, T, C). The residual stream stays fp32.
-    fn forward(&self, x: &Tensor, past: Option<Past>, pass: Pass) -> Tensor {
-        let x = x + self.attn.forward(&self.ln_1.forward(x), past, pass);
+    /// (B, T, C) → (B, T or 1, C). The residual stream stays fp32.
+    fn forward(&self, x: &Tensor, wanted: Wanted, past: Option<Past>, pass: Pass) -> Tensor {
+        let x = wanted.of(x) + self.attn.forward(&self.ln_1.forward(x), wanted, past, pass);
         &x + self.mlp.forward(&self.ln_2.forward(&x), pass)
     }
 }
@@ -226,17 +258,18 @@ impl Transformer {
     pub fn forward_embeddings(&self, tok_emb: &Tensor, pass: Pass) -> Tensor {
         let mut x = self.add_positions(tok_emb, 0, pass);
         for block in &self.h {
-            x = block.forward(&x, None, pass);
+            x = block.forward(&x, Wanted::All, None, pass);
         }
         self.ln_f.forward(&x)
     }
 
-    /// Hidden states (B, T, C) of tokens `idx` (B, T) that follow those in the cache, which takes them in. T is 1, or the
+    /// Hidden states (B, T or 1, C) of tokens `idx` (B, T) that follow those in the cache, which takes them in. T is 1, or the
     /// cache is empty.
-    pub fn forward_cached(&self, idx: &Tensor, cache: &mut Cache, pass: Pass) -> Tensor {
+    pub fn forward_cached(&self, idx: &Tensor, wanted: Wanted, cache: &mut Cache, pass: Pass) -> Tensor {
         let mut x = self.add_positions(&self.embed(idx), cache.len, pass);
         for (layer, block) in self.h.iter().enumerate() {
-            x = block.forward(&x, Some((cache, layer)), pass);
+            let wanted = if layer + 1 == self.h.len() { wanted } else { Wanted::All };
+            x = block.forward(&x, wanted, Some((cache, layer)), pass);
         }
         cache.len += idx.size()[1];
         self.ln_f.forward(&x)
@@ -258,14 +291,14 @@ impl Transformer {
         let embedded = self.add_positions(&self.embed(idx), 0, pass);
         let mut remat = Remat::new(embedded, pass);
         for block in &self.h {
-            remat.run(|x| block.forward(x, None, pass));
+            remat.run(|x| block.forward(x, Wanted::All, None, pass));
         }
         (self.ln_f.forward(remat.output()), remat)
     }
 
     /// One block again, in a backward pass.
     pub(crate) fn block(&self, layer: usize, x: &Tensor, pass: Pass) -> Tensor {
-        self.h[layer].forward(x, None, pass)
+        self.h[layer].forward(x, Wanted::All, None, pass)
     }
 
     /// The linear layers: those whose products dominate the cost.

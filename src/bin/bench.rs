@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nanoebm::batches::{Batches, Position};
-use nanoebm::config::{self, Action, Config, Context, Program};
+use nanoebm::config::{self, Action, Config, Context, Flags, Program};
 use nanoebm::contrastive::Contrastive;
 use nanoebm::data::Corpus;
 use nanoebm::ebm::Ebm;
@@ -23,12 +23,18 @@ use tch::{Device, Kind, Tensor};
 const PROGRAM: Program = Program {
     name: "bench",
     about: "Time training steps and sampling of a shape",
-    flags: &[("json", "Print one JSON object and nothing else")],
+    flags: &[
+        ("json", "Print one JSON object and nothing else"),
+        ("training", "Only training: peak_memory_mb is then training's alone"),
+        ("sampling", "Only sampling"),
+        ("brief", "At most five timed steps"),
+    ],
 };
 /// Steps that are not counted: they warm memory and caches up.
 const WARM_UP: usize = 2;
 /// At most this many timed steps, and no further one is begun after this time.
 const STEPS: usize = 30;
+const BRIEF: usize = 5;
 const PATIENCE: Duration = Duration::from_secs(60);
 const PHASES: [&str; 5] = ["batch", "forward", "contrastive", "backward", "optimizer"];
 
@@ -37,18 +43,20 @@ fn main() -> ExitCode {
 }
 
 fn run() -> anyhow::Result<u8> {
-    let (jobs, json) = match config::parse::<Config>(&PROGRAM, std::env::args_os().skip(1))? {
+    let (jobs, flags) = match config::parse::<Config>(&PROGRAM, std::env::args_os().skip(1))? {
         Action::Print(text) => return program::print(&text),
-        Action::Run { jobs, flags, .. } => (jobs, flags.has("json")),
+        Action::Run { jobs, flags, .. } => (jobs, flags),
     };
     for job in &jobs {
-        let result = measure(&job.config)?;
-        program::print(&if json { format!("{result}\n") } else { table(&job.overrides.join(" "), &result) })?;
+        let result = measure(&job.config, &flags)?;
+        program::print(&if flags.has("json") { format!("{result}\n") } else { table(&job.overrides.join(" "), &result) })?;
     }
     Ok(0)
 }
 
-fn measure(config: &Config) -> anyhow::Result<Value> {
+/// The figures of one shape; those of the half that is not wanted are left out.
+fn measure(config: &Config, flags: &Flags) -> anyhow::Result<Value> {
+    let (training, sampling) = (flags.has("training"), flags.has("sampling"));
     let mut config = config.clone();
     let device = device::resolve(&config.train.device)?;
     let corpus = Arc::new(Corpus::read(&config.data.data_path)?);
@@ -56,36 +64,56 @@ fn measure(config: &Config) -> anyhow::Result<Value> {
     tch::manual_seed(config.train.seed);
     let ebm = Ebm::new(&config.model, device);
     let compute = train::kind(config.train.dtype);
-    let peak = gemm_gflops(compute, device);
-    let steps = training_steps(&config, &corpus, &ebm)?;
-    let memory = peak_memory_mb();
-    let phases: Vec<f64> = (0..PHASES.len()).map(|i| median(steps.iter().map(|s| s[i]))).collect();
+    let mut result = json!({
+        "device": format!("{device:?}"), "threads": tch::get_num_threads(), "dtype": config.train.dtype.as_str(),
+        "gemm_peak_gflops": gemm_gflops(compute, device),
+    });
+    if training || !sampling {
+        let most = if flags.has("brief") { BRIEF } else { STEPS };
+        training_figures(&mut result, &config, &training_steps(&config, &corpus, &ebm, most)?);
+    }
+    if sampling || !training {
+        ebm.keep_weights_in(compute);
+        result["sample_tokens_per_s"] = sampling_figures(&ebm, compute);
+    }
+    result["peak_memory_mb"] = json!(peak_memory_mb());
+    Ok(result)
+}
+
+/// Medians over the timed steps, and their share of the machine's peak.
+fn training_figures(result: &mut Value, config: &Config, steps: &[[f64; 5]]) {
     let step = median(steps.iter().map(|s| s.iter().sum()));
     let tokens = (config.data.batch_size * config.data.block_size) as f64;
-    let gflops = flops_per_token(&config) * tokens / step / 1e9;
-    let block_size = config.model.block_size;
-    ebm.keep_weights_in(compute);
-    let half = sampling_rate(&ebm, (7, block_size - 7), Context::Sliding, compute);
-    let sliding = sampling_rate(&ebm, (block_size, 16), Context::Sliding, compute);
-    let rolling = sampling_rate(&ebm, (block_size, block_size), Context::Rolling, compute);
-    Ok(json!({
-        "device": format!("{device:?}"), "threads": tch::get_num_threads(), "dtype": config.train.dtype.as_str(),
-        "step_ms": step * 1e3, "tokens_per_s": tokens / step, "steps_timed": steps.len(),
-        "phases_ms": PHASES.iter().zip(&phases).map(|(name, t)| ((*name).to_owned(), json!(t * 1e3))).collect::<serde_json::Map<_, _>>(),
-        "model_gflops": gflops, "gemm_peak_gflops": peak, "share_of_peak": gflops / peak, "peak_memory_mb": memory,
-        "sample_tokens_per_s": {"from_7_to_full": half, "full_window_sliding": sliding, "full_window_rolling": rolling},
-    }))
+    let gflops = flops_per_token(config) * tokens / step / 1e9;
+    result["step_ms"] = json!(step * 1e3);
+    result["steps_timed"] = json!(steps.len());
+    result["tokens_per_s"] = json!(tokens / step);
+    for (i, name) in PHASES.iter().enumerate() {
+        result["phases_ms"][name] = json!(1e3 * median(steps.iter().map(|s| s[i])));
+    }
+    result["model_gflops"] = json!(gflops);
+    result["share_of_peak"] = json!(gflops / result["gemm_peak_gflops"].as_f64().unwrap_or(f64::NAN));
+}
+
+/// Tokens per second with 4 steps of thinking: until the window is full, and then by each answer to a full one.
+fn sampling_figures(ebm: &Ebm, compute: Kind) -> Value {
+    let t = ebm.config.block_size;
+    json!({
+        "from_7_to_full": sampling_rate(ebm, (7, t - 7), Context::Sliding, compute),
+        "full_window_sliding": sampling_rate(ebm, (t, 16), Context::Sliding, compute),
+        "full_window_rolling": sampling_rate(ebm, (t, t), Context::Rolling, compute),
+    })
 }
 
 /// Seconds of each phase of each timed step.
-fn training_steps(config: &Config, corpus: &Arc<Corpus>, ebm: &Ebm) -> anyhow::Result<Vec<[f64; 5]>> {
+fn training_steps(config: &Config, corpus: &Arc<Corpus>, ebm: &Ebm, most: usize) -> anyhow::Result<Vec<[f64; 5]>> {
     let (mut optimizer, mut position) = (AdamW::new(ebm.params(), &config.train, &config.model), Position::default());
     let mut contrastive = Contrastive::new(&config.model);
     let mut batches = Batches::new(corpus, config, position, ebm.device())?;
     let pass = Pass { remat: config.train.remat, ..Pass::train(train::kind(config.train.dtype)) };
     let (mut steps, began) = (Vec::new(), Instant::now());
     let mut watch = Profile::start(ebm.device(), true);
-    while steps.len() < WARM_UP + STEPS && (steps.len() <= WARM_UP || began.elapsed() < PATIENCE) {
+    while steps.len() < WARM_UP + most && (steps.len() <= WARM_UP || began.elapsed() < PATIENCE) {
         watch.lap("between");
         let (idx, targets) = batches.next(&mut position)?;
         let batch = watch.lap("batch");
@@ -155,23 +183,31 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
 
 fn table(overrides: &str, r: &Value) -> String {
     let number = |path: &str| r.pointer(path).and_then(Value::as_f64).unwrap_or(f64::NAN);
-    let phases = PHASES.map(|name| format!("{name} {:.1}", number(&format!("/phases_ms/{name}"))));
-    format!(
-        "{overrides}\n  {} × {} threads, {}: {:.0} GFLOP/s in a large matrix product\n  \
-         step     {:.1} ms: {} | {:.0} tokens/s | {:.0} GFLOP/s, {:.0} % of that | {:.0} MB at most\n  \
-         sampling {:.0} tokens/s up to a full window, then {:.1} sliding, {:.0} rolling\n",
+    let mut text = format!(
+        "{overrides}\n  {} × {} threads, {}: {:.0} GFLOP/s in a large matrix product\n",
         r["device"].as_str().unwrap_or_default(),
         r["threads"],
         r["dtype"].as_str().unwrap_or_default(),
         number("/gemm_peak_gflops"),
-        number("/step_ms"),
-        phases.join(", "),
-        number("/tokens_per_s"),
-        number("/model_gflops"),
-        100.0 * number("/share_of_peak"),
-        number("/peak_memory_mb"),
-        number("/sample_tokens_per_s/from_7_to_full"),
-        number("/sample_tokens_per_s/full_window_sliding"),
-        number("/sample_tokens_per_s/full_window_rolling"),
-    )
+    );
+    if r.get("step_ms").is_some() {
+        let phases = PHASES.map(|name| format!("{name} {:.1}", number(&format!("/phases_ms/{name}"))));
+        text += &format!(
+            "  step     {:.1} ms: {} | {:.0} tokens/s | {:.0} GFLOP/s, {:.0} % of that\n",
+            number("/step_ms"),
+            phases.join(", "),
+            number("/tokens_per_s"),
+            number("/model_gflops"),
+            100.0 * number("/share_of_peak"),
+        );
+    }
+    if r.get("sample_tokens_per_s").is_some() {
+        text += &format!(
+            "  sampling {:.0} tokens/s up to a full window, then {:.1} sliding, {:.0} rolling\n",
+            number("/sample_tokens_per_s/from_7_to_full"),
+            number("/sample_tokens_per_s/full_window_sliding"),
+            number("/sample_tokens_per_s/full_window_rolling"),
+        );
+    }
+    text + &format!("  memory   {:.0} MB at most\n", number("/peak_memory_mb"))
 }

@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 
 use nanoebm::calibration::training_windows;
+use nanoebm::checkpoint::Checkpoint;
 use nanoebm::config::{self, Action, ConfigError, EvalConfig, Program};
+use nanoebm::context::FastWeights;
 use nanoebm::data::Corpus;
 use nanoebm::eval::{Report, Windows, evaluate};
 use nanoebm::load::load;
@@ -65,12 +67,19 @@ fn measure(config: &EvalConfig, output: Output) -> anyhow::Result<Report> {
     let steps = config.steps.clone().or((output == Output::Csv).then(|| vec![refine_steps]));
     let work = (config.batch_size, train::kind(config.dtype));
     let bar = program::windows_bar(count);
+    let full; // with the optimizer's part
+    let mut fast = if config.context.context_steps > 0 {
+        full = Checkpoint::read(&loaded.checkpoint.path)?;
+        Some(FastWeights::new(ebm, &full, config.context, work.1)?)
+    } else {
+        None
+    };
     let mut report = match steps {
-        None => evaluate(ebm, &windows, refine_steps, work, |n| bar.inc(n)),
+        None => evaluate(ebm, &windows, refine_steps, work, fast.as_mut(), |n| bar.inc(n)),
         Some(steps) => {
             let training = training_windows(&windows, ebm.config.vocab_size)?;
             bar.set_length((training.offsets.len() + count) as u64);
-            thinking(ebm, (&windows, &training), &steps, work, |n| bar.inc(n))
+            thinking(ebm, (&windows, &training), &steps, work, fast.as_mut(), |n| bar.inc(n))
         }
     };
     if config.separation {

@@ -44,6 +44,16 @@ choice! {
 }
 
 choice! {
+    /// Which weights follow the text that is read.
+    ContextWeights {
+        /// All of them.
+        All = "all",
+        /// The energy head alone: no backward pass through the transformer.
+        Head = "head",
+    }
+}
+
+choice! {
     /// How the energies of the positions are reduced to the one that refinement descends.
     RefineReduction {
         /// The original's: the step shrinks with batch times length.

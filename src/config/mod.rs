@@ -23,7 +23,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use choice::{
-    Context, ContrastiveEnergy, ContrastiveType, Dtype, Mode, PictureFormat, RefineReduction, Split, VizMode,
+    Context, ContextWeights, ContrastiveEnergy, ContrastiveType, Dtype, Mode, PictureFormat, RefineReduction, Split, VizMode,
 };
 pub use cli::{Action, Flags, Job, Program, parse};
 pub use error::ConfigError;
@@ -31,7 +31,7 @@ pub use files::SHIPPED;
 pub use help::help_of;
 pub use model::ModelConfig;
 pub use overrides::{Override, Verb};
-pub use programs::{Candidate, CompareConfig, EvalConfig, ModelOverrides, SampleConfig, VizConfig};
+pub use programs::{Candidate, CompareConfig, ContextConfig, EvalConfig, ModelOverrides, SampleConfig, VizConfig};
 pub use root::{Root, Schema};
 pub use train::{DataConfig, TrainConfig};
 

@@ -6,11 +6,28 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_yaml::Value;
 
-use super::choice::{Context, Dtype, Mode, PictureFormat, Split, VizMode};
+use super::choice::{Context, ContextWeights, Dtype, Mode, PictureFormat, Split, VizMode};
 use super::error::ConfigError;
 
 /// Keys of the model's configuration that replace the checkpoint's (see [`super::ModelConfig::apply`]).
 pub type ModelOverrides = BTreeMap<String, Value>;
+
+/// How the weights follow the text that is read (see [`crate::context`]).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct ContextConfig {
+    /// Descent steps on the energy of each chunk after it was scored; 0 is off.
+    pub context_steps: i64,
+    /// Windows of a chunk.
+    pub context_chunk: i64,
+    /// Step size α.
+    pub context_alpha: f64,
+    /// Which weights move.
+    pub context_weights: ContextWeights,
+    /// Share of the way back to the trained weights after each step.
+    pub context_decay: f64,
+    /// Standard deviation of the noise of each step.
+    pub context_noise: f64,
+}
 
 /// Settings of `sample`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -56,7 +73,6 @@ pub struct SampleConfig {
 
 /// Settings of `eval`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct EvalConfig {
     /// Checkpoint to read; null is the newest under `out_dir`.
     pub checkpoint: Option<PathBuf>,
@@ -74,6 +90,9 @@ pub struct EvalConfig {
     pub max_windows: Option<i64>,
     /// Whether to tell text from corrupted text as well.
     pub separation: bool,
+    /// How the weights follow the text.
+    #[serde(flatten)]
+    pub context: ContextConfig,
     /// Windows at a time; the numbers do not depend on it.
     pub batch_size: i64,
     /// `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.

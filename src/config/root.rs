@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_yaml::Value;
 
-use super::choice::{Context, Dtype, Mode, PictureFormat, Split, VizMode};
+use super::choice::{Context, ContextWeights, Dtype, Mode, PictureFormat, Split, VizMode};
 use super::error::ConfigError;
 use super::schema::{self, Field, Kind, field, optional, show};
 use super::{CompareConfig, Config, EvalConfig, SampleConfig, VizConfig, model, train};
@@ -151,6 +151,12 @@ const EVAL_TOP: &[Field] = &[
     optional("steps", Kind::COUNTS_OR_ZERO),
     optional("max_windows", Kind::COUNT),
     field("separation", Kind::Bool),
+    field("context_steps", Kind::COUNT_OR_ZERO),
+    field("context_chunk", Kind::COUNT),
+    field("context_alpha", Kind::Float(schema::Interval::POSITIVE)),
+    field("context_weights", Kind::Choice(ContextWeights::NAMES)),
+    field("context_decay", Kind::Float(schema::Interval::PROBABILITY)),
+    field("context_noise", Kind::Float(schema::Interval::NOT_NEGATIVE)),
     field("batch_size", Kind::COUNT),
     field("device", Kind::Device),
     field("dtype", Kind::Choice(Dtype::NAMES)),

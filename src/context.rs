@@ -1,0 +1,150 @@
+//! Thinking about the text that was read: descent on its energy, by fast weights.
+//!
+//! The energy of a text is E(θ) = −log p_θ(text) per character: low where the weights θ expected it. After a chunk of text was
+//! scored, its energy is descended from the weights as they stand, by the one loop of [`crate::energy`]:
+//!
+//! ```text
+//! θ ← θ − α P ∇E(θ) (+ noise)        P = 1 / (rms of the training gradients + a little), scaled to mean 1
+//! ```
+//!
+//! Score first, then descend: the prediction of a chunk depends on the text before it alone, so that the sum of the scores is the
+//! negative log-likelihood of the whole text under one predictor that goes on learning (prequential, Dawid, 1984). In language
+//! modelling this is known as dynamic evaluation (Mikolov et al., 2010; Krause et al., 2018, whose preconditioner this is), lately
+//! as test-time training (Sun et al., 2020). It remembers text beyond the window, which no frozen table of energies does.
+
+use std::cell::RefCell;
+
+use tch::{Kind, Tensor, no_grad};
+
+use crate::checkpoint::{Checkpoint, StateError};
+use crate::config::{ContextConfig, ContextWeights, TrainConfig};
+use crate::ebm::{Ebm, cross_entropy};
+use crate::energy::{Descent, Energy, Noise, descend};
+use crate::optim::AdamW;
+use crate::params::{Param, flatten, views};
+use crate::transformer::Pass;
+
+/// Added to the gradients' rms, as a share of its mean: weights whose gradients are tiny do not run away.
+const RMS_FLOOR: f64 = 1e-2;
+
+/// A model whose weights follow the text that it reads.
+#[derive(Debug)]
+pub struct FastWeights<'a> {
+    ebm: &'a Ebm,
+    /// How they do that
+    pub settings: ContextConfig,
+    pass: Pass,
+    params: Vec<&'a Param>,
+    /// The weights as trained (P)
+    trained: Tensor,
+    /// As they are now (P)
+    theta: Tensor,
+    /// α P, or α where no statistics are wanted
+    step_size: Tensor,
+}
+
+impl<'a> FastWeights<'a> {
+    /// Starts from the trained weights. The statistics of the preconditioner are Adam's mean squared gradients, which every
+    /// checkpoint of a training carries.
+    ///
+    /// # Errors
+    /// If the file holds no optimizer state that fits the model.
+    pub fn new(ebm: &'a Ebm, checkpoint: &Checkpoint, settings: ContextConfig, compute: Kind) -> Result<Self, StateError> {
+        let moves = |p: &&Param| match settings.context_weights {
+            ContextWeights::All => p.name != "alpha",
+            ContextWeights::Head => p.name == "energy_head.weight",
+        };
+        let params: Vec<&Param> = ebm.params().iter().filter(moves).collect();
+        let squares = mean_squares(ebm, checkpoint)?;
+        let squares = squares.into_iter().filter(|(name, _)| params.iter().any(|p| p.name == *name));
+        let step_size = no_grad(|| {
+            let rms = flatten(squares.map(|(_, square)| square)).sqrt();
+            let p = (&rms + rms.mean(Kind::Float) * RMS_FLOOR).reciprocal();
+            &p / p.mean(Kind::Float) * settings.context_alpha
+        });
+        let trained = no_grad(|| flatten(params.iter().map(|p| p.tensor.shallow_clone())));
+        let theta = trained.copy();
+        Ok(Self { ebm, settings, pass: Pass::eval(compute), params, trained, theta, step_size })
+    }
+
+    /// Energies (B, T, V) of a chunk by the weights as they stand; then the weights descend the energy of its text.
+    pub fn read(&mut self, idx: &Tensor, targets: &Tensor) -> Tensor {
+        let energy = TextEnergy { weights: self, idx, targets, scored: RefCell::new(None) };
+        let s = &self.settings;
+        let descent = Descent {
+            steps: s.context_steps,
+            step_size: self.step_size.shallow_clone(),
+            jitter: 0.0,
+            grad_scale: 1.0,
+            grad_clamp: f64::INFINITY,
+            max_move: 0.0,
+            noise: if s.context_noise > 0.0 { Noise::Constant(s.context_noise) } else { Noise::Off },
+            momentum: 0.0,
+            center: false,
+            tolerance: 0.0,
+            record: false,
+        };
+        let descended = no_grad(|| descend(&energy, self.theta.shallow_clone(), &descent));
+        let scored = energy.scored.into_inner();
+        self.theta = descended.x;
+        self.put(&self.theta);
+        scored.unwrap_or_else(|| no_grad(|| self.energies(idx)))
+    }
+
+    /// Back to the trained weights.
+    pub fn forget(&mut self) {
+        self.theta = self.trained.copy();
+        self.put(&self.theta);
+    }
+
+    /// Lets the model compute with weights that lie in a flat tensor (P).
+    fn put(&self, theta: &Tensor) {
+        let shapes = self.params.iter().map(|p| p.tensor.size());
+        for (param, view) in self.params.iter().zip(views(theta, shapes)) {
+            no_grad(|| param.tensor.shallow_clone().set_data(&view));
+        }
+    }
+
+    fn energies(&self, idx: &Tensor) -> Tensor {
+        self.ebm.energies(&self.ebm.hidden_states(idx, self.pass), self.pass)
+    }
+}
+
+/// The energy of a text as a function of the weights θ (P).
+struct TextEnergy<'a, 'b> {
+    weights: &'a FastWeights<'b>,
+    idx: &'a Tensor,
+    targets: &'a Tensor,
+    /// The first energies computed: those before any step
+    scored: RefCell<Option<Tensor>>,
+}
+
+impl Energy for TextEnergy<'_, '_> {
+    fn value_and_grad(&self, theta: &Tensor) -> (Tensor, Tensor) {
+        let FastWeights { ebm, settings, pass, params, trained, step_size, .. } = self.weights;
+        self.weights.put(theta);
+        let head = settings.context_weights == ContextWeights::Head;
+        let h = if head { no_grad(|| ebm.hidden_states(self.idx, *pass)) } else { tch::with_grad(|| ebm.hidden_states(self.idx, *pass)) };
+        let (value, mut grad) = tch::with_grad(|| {
+            let energies = ebm.energies(&h, *pass);
+            let nll = cross_entropy(&-&energies, self.targets);
+            self.scored.borrow_mut().get_or_insert_with(|| energies.detach());
+            let tensors: Vec<&Tensor> = params.iter().map(|p| &p.tensor).collect();
+            let grads = Tensor::run_backward(&[&nll], &tensors, false, false);
+            (nll.detach().view([1]), flatten(grads.into_iter()))
+        });
+        if settings.context_decay > 0.0 {
+            // A spring to the trained weights, so stiff that a step takes `decay` of the way.
+            grad += (theta - trained) * settings.context_decay / step_size;
+        }
+        (value, grad)
+    }
+}
+
+/// Adam's running mean of each parameter's squared gradients.
+fn mean_squares(ebm: &Ebm, checkpoint: &Checkpoint) -> Result<Vec<(String, Tensor)>, StateError> {
+    let train = checkpoint.ours.as_ref().map_or_else(TrainConfig::default, |ours| ours.config.train.clone());
+    let mut optimizer = AdamW::new(ebm.params(), &train, &ebm.config);
+    checkpoint.load_optimizer(&mut optimizer)?;
+    Ok(optimizer.moments().into_iter().map(|m| (m.name, m.exp_avg_sq)).collect())
+}
