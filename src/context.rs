@@ -24,6 +24,9 @@ use crate::optim::AdamW;
 use crate::params::{Param, flatten, views};
 use crate::transformer::Pass;
 
+/// α where none is given, for all weights and for the head alone: the best of a few on the last tenth of the training split, for a
+/// model that was trained without it (docs/thinking.md).
+const ALPHA: (f64, f64) = (0.15, 2.0);
 /// Added to the gradients' rms, as a share of its mean: weights whose gradients are tiny do not run away.
 const RMS_FLOOR: f64 = 1e-2;
 
@@ -39,7 +42,7 @@ pub struct FastWeights<'a> {
     trained: Tensor,
     /// As they are now (P)
     theta: Tensor,
-    /// α P, or α where no statistics are wanted
+    /// α P (P)
     step_size: Tensor,
 }
 
@@ -49,18 +52,27 @@ impl<'a> FastWeights<'a> {
     ///
     /// # Errors
     /// If the file holds no optimizer state that fits the model.
-    pub fn new(ebm: &'a Ebm, checkpoint: &Checkpoint, settings: ContextConfig, compute: Kind) -> Result<Self, StateError> {
+    pub fn new(
+        ebm: &'a Ebm,
+        checkpoint: &Checkpoint,
+        settings: ContextConfig,
+        compute: Kind,
+    ) -> Result<Self, StateError> {
         let moves = |p: &&Param| match settings.context_weights {
             ContextWeights::All => p.name != "alpha",
             ContextWeights::Head => p.name == "energy_head.weight",
         };
         let params: Vec<&Param> = ebm.params().iter().filter(moves).collect();
+        let alpha = settings.context_alpha.unwrap_or(match settings.context_weights {
+            ContextWeights::All => ALPHA.0,
+            ContextWeights::Head => ALPHA.1,
+        });
         let squares = mean_squares(ebm, checkpoint)?;
         let squares = squares.into_iter().filter(|(name, _)| params.iter().any(|p| p.name == *name));
         let step_size = no_grad(|| {
             let rms = flatten(squares.map(|(_, square)| square)).sqrt();
             let p = (&rms + rms.mean(Kind::Float) * RMS_FLOOR).reciprocal();
-            &p / p.mean(Kind::Float) * settings.context_alpha
+            &p / p.mean(Kind::Float) * alpha
         });
         let trained = no_grad(|| flatten(params.iter().map(|p| p.tensor.shallow_clone())));
         let theta = trained.copy();
@@ -89,6 +101,29 @@ impl<'a> FastWeights<'a> {
         self.theta = descended.x;
         self.put(&self.theta);
         scored.unwrap_or_else(|| no_grad(|| self.energies(idx)))
+    }
+
+    /// Reads the ids of a text in windows, chunk by chunk, the last window as long as it is. Gives the mean NLL of each chunk in
+    /// nats per character, as it was scored.
+    pub fn read_text(&mut self, ids: &[i64]) -> Vec<f64> {
+        let t = self.ebm.config.block_size as usize;
+        let last = ids.len().saturating_sub(1); // the last character has no target
+        let whole = last / t * t; // characters in whole windows
+        let rows = |start: usize, end: usize, t: usize| {
+            let row = |from: usize| Tensor::from_slice(&ids[start + from..end + from]).view([-1, t as i64]); // (B, T)
+            (row(0).to_device(self.ebm.device()), row(1).to_device(self.ebm.device()))
+        };
+        let chunk = t * self.settings.context_chunk as usize;
+        let mut chunks: Vec<(Tensor, Tensor)> =
+            (0..whole).step_by(chunk).map(|start| rows(start, (start + chunk).min(whole), t)).collect();
+        if last > whole {
+            chunks.push(rows(whole, last, last - whole));
+        }
+        let mut nll = |(idx, targets): (Tensor, Tensor)| {
+            let energies = self.read(&idx, &targets);
+            no_grad(|| cross_entropy(&-energies, &targets)).double_value(&[])
+        };
+        chunks.into_iter().map(&mut nll).collect()
     }
 
     /// Back to the trained weights.
@@ -124,7 +159,11 @@ impl Energy for TextEnergy<'_, '_> {
         let FastWeights { ebm, settings, pass, params, trained, step_size, .. } = self.weights;
         self.weights.put(theta);
         let head = settings.context_weights == ContextWeights::Head;
-        let h = if head { no_grad(|| ebm.hidden_states(self.idx, *pass)) } else { tch::with_grad(|| ebm.hidden_states(self.idx, *pass)) };
+        let h = if head {
+            no_grad(|| ebm.hidden_states(self.idx, *pass))
+        } else {
+            tch::with_grad(|| ebm.hidden_states(self.idx, *pass))
+        };
         let (value, mut grad) = tch::with_grad(|| {
             let energies = ebm.energies(&h, *pass);
             let nll = cross_entropy(&-&energies, self.targets);

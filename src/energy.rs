@@ -155,7 +155,7 @@ impl Noise {
 pub struct Descent {
     /// Number of steps at most
     pub steps: i64,
-    /// α: a scalar tensor, so that a learnable step size gets its gradient
+    /// α: a scalar tensor, so that a learnable step size gets its gradient; or α P in the shape of x, with a diagonal preconditioner P
     pub step_size: Tensor,
     /// Each step's α is multiplied by 1 + jitter·(u − ½), u ~ U[0, 1)
     pub jitter: f64,
@@ -206,7 +206,8 @@ pub fn descend_from(energy: &dyn Energy, mut x: Tensor, mut velocity: Option<Ten
         // gradient
         let (value, grad) = energy.value_and_grad(&x);
         // times the step size, clipped
-        let mut delta = -jittered(&d.step_size, d.jitter) * clamped(&(grad * d.grad_scale), d.grad_clamp);
+        let grad = if d.grad_scale == 1.0 { grad } else { grad * d.grad_scale };
+        let mut delta = -jittered(&d.step_size, d.jitter) * clamped(&grad, d.grad_clamp);
         if d.max_move > 0.0 {
             delta = clamped(&delta, d.max_move);
         }

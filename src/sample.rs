@@ -141,7 +141,8 @@ impl<'a> Generation<'a> {
         }
         let new = self.idx.narrow(1, self.read, t - self.read);
         self.read = t;
-        let new = self.ebm.energies(&self.ebm.hidden_states_cached(&new, wanted, &mut self.cache, self.pass), self.pass);
+        let new =
+            self.ebm.energies(&self.ebm.hidden_states_cached(&new, wanted, &mut self.cache, self.pass), self.pass);
         if wanted == Wanted::Last {
             return new;
         }

@@ -145,7 +145,11 @@ impl CausalSelfAttention {
         let heads = |z: &Tensor| z.to_kind(kind).view([b, -1, self.n_head, c / self.n_head]).transpose(1, 2); // (B, H, T, C/H)
         let qkv = if wanted == Wanted::Last && t > 1 {
             let kv = self.c_attn.forward_part(x, (c, 2 * c), pass.compute).split(c, 2); // 2 × (B, T, C)
-            vec![self.c_attn.forward_part(&wanted.of(x), (0, c), pass.compute), kv[0].shallow_clone(), kv[1].shallow_clone()]
+            vec![
+                self.c_attn.forward_part(&wanted.of(x), (0, c), pass.compute),
+                kv[0].shallow_clone(),
+                kv[1].shallow_clone(),
+            ]
         } else {
             self.c_attn.forward(x, pass.compute).split(c, 2) // 3 × (B, T, C)
         };

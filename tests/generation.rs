@@ -110,3 +110,32 @@ fn a_rolling_window_keeps_its_newest_half() {
     let window = &text[text.len() - 1 - 9 - block_size / 2..text.len() - 1]; // half a window, and nine tokens since
     assert_eq!(uncached(&ebm, window, 1, 1, None)[0][0], text[text.len() - 1]);
 }
+
+#[test]
+fn thinking_about_the_last_position_is_thinking_about_it_among_all() {
+    for name in ["a", "b"] {
+        let golden = Golden::open(name);
+        let ids = Vec::<i64>::try_from(golden.batch().0.reshape([-1])).unwrap();
+        let mut ladder = Ladder::default();
+        for (model, ebm) in
+            models(&golden).into_iter().filter(|(model, _)| ["original", "never stops", "soft"].contains(model))
+        {
+            let prompt = &ids[..ebm.config.block_size as usize - 2];
+            let chooser = Chooser::new(&SampleConfig::default());
+            let ours = Generation::new(&ebm, prompt, 1, Some(4), chooser, Kind::Float).think();
+            let window = Tensor::from_slice(prompt).unsqueeze(0); // (1, T)
+            let energies = no_grad(|| ebm.energies(&ebm.hidden_states(&window, EVAL), EVAL)); // (1, T, V)
+            let all = no_grad(|| ebm.trajectory(&energies, 4, EVAL));
+            for (step, x) in all.iter().enumerate() {
+                let theirs = x.select(1, -1); // (1, V)
+                ladder.close(
+                    &format!("{name} {model} step {step}"),
+                    &ours.trajectory.select(1, step as i64),
+                    &theirs,
+                    1e-5,
+                );
+            }
+        }
+        ladder.finish();
+    }
+}

@@ -49,7 +49,11 @@ fn run() -> anyhow::Result<u8> {
     };
     for job in &jobs {
         let result = measure(&job.config, &flags)?;
-        program::print(&if flags.has("json") { format!("{result}\n") } else { table(&job.overrides.join(" "), &result) })?;
+        program::print(&if flags.has("json") {
+            format!("{result}\n")
+        } else {
+            table(&job.overrides.join(" "), &result)
+        })?;
     }
     Ok(0)
 }

@@ -68,9 +68,9 @@ fn measure(config: &EvalConfig, output: Output) -> anyhow::Result<Report> {
     let work = (config.batch_size, train::kind(config.dtype));
     let bar = program::windows_bar(count);
     let full; // with the optimizer's part
-    let mut fast = if config.context.context_steps > 0 {
+    let mut fast = if config.fast.context_steps > 0 {
         full = Checkpoint::read(&loaded.checkpoint.path)?;
-        Some(FastWeights::new(ebm, &full, config.context, work.1)?)
+        Some(FastWeights::new(ebm, &full, config.fast, work.1)?)
     } else {
         None
     };

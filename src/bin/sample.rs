@@ -3,11 +3,14 @@
 use std::io::{Write, stdout};
 use std::process::ExitCode;
 
+use nanoebm::checkpoint::Checkpoint;
 use nanoebm::config::{self, Action, Mode, Program, SampleConfig};
+use nanoebm::context::FastWeights;
 use nanoebm::data::Vocab;
-use nanoebm::load::load;
+use nanoebm::load::{Loaded, load};
 use nanoebm::sample::{Chooser, Generation, encode_prompt};
 use nanoebm::{device, program, train};
+use tch::Kind;
 
 const PROGRAM: Program = Program {
     name: "sample",
@@ -52,6 +55,9 @@ fn sample(config: &SampleConfig, quiet: bool) -> anyhow::Result<()> {
     tch::manual_seed(config.seed);
     let chooser = Chooser::new(config);
     let compute = train::kind(config.dtype);
+    if config.fast.context_steps > 0 {
+        follow(&loaded, config, &vocab, &prompt, quiet)?;
+    }
     loaded.ebm.keep_weights_in(compute);
     let mut generation = Generation::new(&loaded.ebm, &ids, config.num_samples, think_steps, chooser, compute)
         .with_context(config.context);
@@ -78,6 +84,24 @@ fn sample(config: &SampleConfig, quiet: bool) -> anyhow::Result<()> {
         write_chars(&mut out, &vocab, &steps.iter().map(|tokens| tokens[n]).collect::<Vec<_>>())?;
         writeln!(out)?;
         rule(&mut out)?;
+    }
+    Ok(())
+}
+
+/// Reads a text, and leaves the weights where descending its energy took them.
+fn follow(loaded: &Loaded, config: &SampleConfig, vocab: &Vocab, prompt: &str, quiet: bool) -> anyhow::Result<()> {
+    let text = match &config.context_text {
+        Some(text) => program::read_prompt(text)?,
+        None => prompt.to_owned(),
+    };
+    let (ids, _) = vocab.encode(&text);
+    let checkpoint = Checkpoint::read(&loaded.checkpoint.path)?; // with the optimizer's part
+    let energies = FastWeights::new(&loaded.ebm, &checkpoint, config.fast, Kind::Float)?.read_text(&ids);
+    if let (false, Some(first), Some(last)) = (quiet, energies.first(), energies.last()) {
+        let read = ids.len();
+        program::say(&format!(
+            "Read {read} characters, in nats per character: {first:.3} the first chunk, {last:.3} the last"
+        ));
     }
     Ok(())
 }

@@ -130,6 +130,8 @@ choice! {
         Training = "training",
         /// Energies of data, samples, chains and noise.
         Negatives = "negatives",
+        /// Energy of a text while the weights follow it (not among `all`).
+        Context = "context",
         /// One page that steps through a generation.
         Report = "report",
         /// Every one, and a page with all of them.

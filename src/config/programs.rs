@@ -19,8 +19,8 @@ pub struct ContextConfig {
     pub context_steps: i64,
     /// Windows of a chunk.
     pub context_chunk: i64,
-    /// Step size α.
-    pub context_alpha: f64,
+    /// Step size α; null is what suits the weights that move.
+    pub context_alpha: Option<f64>,
     /// Which weights move.
     pub context_weights: ContextWeights,
     /// Share of the way back to the trained weights after each step.
@@ -31,7 +31,6 @@ pub struct ContextConfig {
 
 /// Settings of `sample`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct SampleConfig {
     /// Checkpoint to read; null is the newest under `out_dir`.
     pub checkpoint: Option<PathBuf>,
@@ -59,6 +58,11 @@ pub struct SampleConfig {
     pub sample_top_p: Option<f64>,
     /// What happens when the window is full.
     pub context: Context,
+    /// Text that is read and descended on before; `@file` reads a file. null is the prompt.
+    pub context_text: Option<String>,
+    /// How the weights follow that text.
+    #[serde(flatten)]
+    pub fast: ContextConfig,
     /// Texts to generate.
     pub num_samples: i64,
     /// Seed of the draws.
@@ -92,7 +96,7 @@ pub struct EvalConfig {
     pub separation: bool,
     /// How the weights follow the text.
     #[serde(flatten)]
-    pub context: ContextConfig,
+    pub fast: ContextConfig,
     /// Windows at a time; the numbers do not depend on it.
     pub batch_size: i64,
     /// `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.

@@ -135,10 +135,21 @@ const SAMPLE_TOP: &[Field] = &[
     field("sample_temp", Kind::Float(schema::Interval::POSITIVE)),
     optional("sample_top_p", Kind::Float(schema::Interval::SHARE)),
     field("context", Kind::Choice(Context::NAMES)),
+    optional("context_text", Kind::Text),
     field("num_samples", Kind::COUNT),
     field("seed", Kind::ANY_INT),
     field("device", Kind::Device),
     field("dtype", Kind::Choice(Dtype::NAMES)),
+];
+
+/// The keys of [`super::ContextConfig`].
+const CONTEXT: &[Field] = &[
+    field("context_steps", Kind::COUNT_OR_ZERO),
+    field("context_chunk", Kind::COUNT),
+    optional("context_alpha", Kind::Float(schema::Interval::POSITIVE)),
+    field("context_weights", Kind::Choice(ContextWeights::NAMES)),
+    field("context_decay", Kind::Float(schema::Interval::PROBABILITY)),
+    field("context_noise", Kind::Float(schema::Interval::NOT_NEGATIVE)),
 ];
 
 /// The keys of [`EvalConfig`] that stand at the top.
@@ -151,12 +162,6 @@ const EVAL_TOP: &[Field] = &[
     optional("steps", Kind::COUNTS_OR_ZERO),
     optional("max_windows", Kind::COUNT),
     field("separation", Kind::Bool),
-    field("context_steps", Kind::COUNT_OR_ZERO),
-    field("context_chunk", Kind::COUNT),
-    field("context_alpha", Kind::Float(schema::Interval::POSITIVE)),
-    field("context_weights", Kind::Choice(ContextWeights::NAMES)),
-    field("context_decay", Kind::Float(schema::Interval::PROBABILITY)),
-    field("context_noise", Kind::Float(schema::Interval::NOT_NEGATIVE)),
     field("batch_size", Kind::COUNT),
     field("device", Kind::Device),
     field("dtype", Kind::Choice(Dtype::NAMES)),
@@ -275,6 +280,7 @@ impl Root for SampleConfig {
     fn schema() -> Schema {
         Schema::default()
             .section("", SAMPLE_TOP, false)
+            .section("", CONTEXT, false)
             .section("model", model::FIELDS, true)
             .model_aliases("")
             .steps_aliases("", "think_steps", "refine_steps")
@@ -306,7 +312,8 @@ impl Root for SampleConfig {
     }
 
     fn validate(&self) -> Result<(), ConfigError> {
-        schema::check_section("", SAMPLE_TOP, self)
+        schema::check_section("", SAMPLE_TOP, self)?;
+        schema::check_section("", CONTEXT, &self.fast)
     }
 }
 
@@ -316,6 +323,7 @@ impl Root for EvalConfig {
     fn schema() -> Schema {
         Schema::default()
             .section("", EVAL_TOP, false)
+            .section("", CONTEXT, false)
             .section("model", model::FIELDS, true)
             .model_aliases("")
             .steps_aliases("", "refine_steps", "think_steps")
@@ -333,7 +341,8 @@ impl Root for EvalConfig {
                 steps.join(",")
             )));
         }
-        schema::check_section("", EVAL_TOP, self)
+        schema::check_section("", EVAL_TOP, self)?;
+        schema::check_section("", CONTEXT, &self.fast)
     }
 }
 

@@ -7,6 +7,7 @@
 pub mod axes;
 pub mod bowl;
 pub mod compared;
+pub mod context;
 pub mod curves;
 pub mod figure;
 pub mod gap;
@@ -25,6 +26,7 @@ pub mod training;
 pub mod trajectories;
 
 use crate::batches::spread;
+use crate::checkpoint::Checkpoint;
 use crate::config::{SampleConfig, VizConfig, VizMode};
 use crate::data::{Corpus, Split, Vocab};
 use crate::device;
@@ -100,7 +102,7 @@ impl<'a> Studio<'a> {
     fn new(config: &'a VizConfig, loaded: &'a Loaded) -> Result<Self, Error> {
         let vocab = loaded.vocab(&loaded.data_path(config.data_path.as_deref()))?;
         let thought = match config.mode {
-            VizMode::Gap | VizMode::Negatives => None,
+            VizMode::Gap | VizMode::Negatives | VizMode::Context => None,
             _ => Some(Thought::new(&loaded.ebm, &vocab, config)?),
         };
         Ok(Self { config, loaded, vocab, thought })
@@ -122,6 +124,11 @@ impl<'a> Studio<'a> {
             (VizMode::Negatives, _) => {
                 let (corpus, offsets) = self.windows()?;
                 negatives::picture(self.loaded, &corpus, &offsets, self.config).map(|p| vec![p])
+            }
+            (VizMode::Context, _) => {
+                let corpus = self.corpus()?;
+                let checkpoint = Checkpoint::read(&self.loaded.checkpoint.path)?; // with the optimizer's part
+                context::picture(&self.loaded.ebm, &checkpoint, &corpus, self.config).map(|p| vec![p])
             }
             (VizMode::Training, _) => {
                 training::pictures(&training::run_dirs(self.config, self.loaded.checkpoint.path.parent())?, self.config)
@@ -155,9 +162,13 @@ impl<'a> Studio<'a> {
         Ok(page.file("html", report::html(&report)?.into_bytes()).file("json", json))
     }
 
+    fn corpus(&self) -> Result<Corpus, Error> {
+        Ok(Corpus::read_with(&self.loaded.data_path(self.config.data_path.as_deref()), &self.vocab)?)
+    }
+
     /// Validation windows, spread evenly over the split.
     fn windows(&self) -> Result<(Corpus, Vec<usize>), Error> {
-        let corpus = Corpus::read_with(&self.loaded.data_path(self.config.data_path.as_deref()), &self.vocab)?;
+        let corpus = self.corpus()?;
         let all = window_offsets(&corpus, Split::Val, self.loaded.ebm.config.block_size)?;
         let n = all.len().min(self.config.max_windows as usize);
         let offsets = spread(all.len(), n).into_iter().map(|i| all[i]).collect();

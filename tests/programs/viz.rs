@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::desk::{Desk, fixture, names, shakespeare};
 
 /// Each mode with the stems of its pictures.
-const MODES: [(&str, &[&str]); 7] = [
+const MODES: [(&str, &[&str]); 8] = [
     ("landscape", &["landscape", "landscape_surface"]),
     ("gap", &["gap"]),
     ("trajectories", &["trajectories"]),
@@ -17,6 +17,7 @@ const MODES: [(&str, &[&str]); 7] = [
     ("positions", &["positions"]),
     ("training", &["training"]),
     ("negatives", &["negatives"]),
+    ("context", &["context"]),
 ];
 
 fn json(path: &Path) -> Value {

@@ -2,7 +2,7 @@
 
     bench.py train steps=5 key=value ...   steps of training; the keys are those of the model, batch_size and data_path
     bench.py sample key=value ...          4 steps of thinking: from 7 characters to a full window, then at a full window
-    bench.py start FILE                    loads a checkpoint and writes one character
+    bench.py write FILE N                  loads a checkpoint and writes N characters
 """
 
 import dataclasses
@@ -74,15 +74,15 @@ def sample(arguments):
     return {"sample_tokens_per_s": rates}
 
 
-def start(arguments):
+def write(arguments):
     checkpoint = torch.load(arguments[0], weights_only=True)
     model = reference.EBM(reference.ModelConfig(**checkpoint["config"]["model"])).eval()
     model.load_state_dict(checkpoint["model"])
     text, _ = read(checkpoint["config"]["data"]["data_path"])
-    return {"token": model.generate(text[None, :6], 1, top_k=50)[0, -1].item()}
+    return {"tokens": model.generate(text[None, :6], int(arguments[1]), top_k=50)[0].tolist()}
 
 
 if __name__ == "__main__":
-    result = {"train": train, "sample": sample, "start": start}[sys.argv[1]](sys.argv[2:])
+    result = {"train": train, "sample": sample, "write": write}[sys.argv[1]](sys.argv[2:])
     result["peak_memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1.024e-3
     print(json.dumps(result))

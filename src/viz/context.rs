@@ -1,0 +1,130 @@
+//! Reading on: the energy of a text falls while the weights follow it.
+
+use serde::Serialize;
+use tch::no_grad;
+
+use super::axes::{Axis, headed, panel, range_of};
+use super::curves::{Dash, line};
+use super::figure::Figure;
+use super::legend::{Sample, legend};
+use super::output::{Picture, Table};
+use super::style::{COLOURS, PAGE, short};
+use crate::checkpoint::Checkpoint;
+use crate::config::{ContextConfig, EvalConfig, VizConfig};
+use crate::context::FastWeights;
+use crate::data::{Corpus, Split};
+use crate::ebm::{Ebm, cross_entropy};
+use crate::error::Error;
+use crate::eval::Windows;
+use crate::train;
+
+/// The numbers of the picture: energies of text, which are NLLs in nats per character.
+#[derive(Debug, Serialize)]
+pub struct Reading {
+    /// Of the first chunk, after 0, 1, … steps down it
+    pub steps: Vec<f64>,
+    /// Characters read by the end of each chunk
+    pub characters: Vec<i64>,
+    /// Of everything read so far, by the trained weights
+    pub frozen: Vec<f64>,
+    /// The same by weights that follow the text: each chunk was scored before it was descended
+    pub following: Vec<f64>,
+}
+
+/// Reads the first windows of the validation split, with `eval`'s settings for fast weights.
+pub fn reading(ebm: &Ebm, checkpoint: &Checkpoint, corpus: &Corpus, config: &VizConfig) -> Result<Reading, Error> {
+    let settings = ContextConfig { context_steps: 1, ..EvalConfig::default().fast };
+    let mut windows = Windows::consecutive(corpus, Split::Val, ebm.config.block_size)?;
+    windows.offsets.truncate(config.max_windows as usize);
+    let chunks: Vec<_> = windows.batches(settings.context_chunk, ebm.device()).collect();
+    let mut fast = FastWeights::new(ebm, checkpoint, settings, train::kind(config.dtype))?;
+    let score = |fast: &mut FastWeights, chunk: usize| {
+        let (idx, targets) = &chunks[chunk];
+        let energies = fast.read(idx, targets);
+        no_grad(|| cross_entropy(&-energies, targets)).double_value(&[])
+    };
+    let steps = (0..=config.think_steps).map(|_| score(&mut fast, 0)).collect();
+    let mut scores = |follow: bool| -> Vec<f64> {
+        fast.forget();
+        (0..chunks.len())
+            .map(|chunk| {
+                let nll = score(&mut fast, chunk);
+                if !follow {
+                    fast.forget();
+                }
+                nll
+            })
+            .collect()
+    };
+    let (frozen, following) = (scores(false), scores(true));
+    fast.forget();
+    let sizes: Vec<i64> = chunks.iter().map(|(idx, _)| idx.numel() as i64).collect();
+    let characters: Vec<i64> = sizes.iter().scan(0, |sum, n| Some(add(sum, *n))).collect();
+    let so_far = |nll: Vec<f64>| -> Vec<f64> {
+        let totals = nll.iter().zip(&sizes).scan(0.0, |sum, (nll, n)| Some(add(sum, nll * *n as f64)));
+        totals.zip(&characters).map(|(total, n)| total / *n as f64).collect()
+    };
+    let (frozen, following) = (so_far(frozen), so_far(following));
+    Ok(Reading { steps, characters, frozen, following })
+}
+
+/// A running sum.
+fn add<T: Copy + std::ops::AddAssign>(sum: &mut T, more: T) -> T {
+    *sum += more;
+    *sum
+}
+
+/// Measures and draws.
+pub fn picture(ebm: &Ebm, checkpoint: &Checkpoint, corpus: &Corpus, config: &VizConfig) -> Result<Picture, Error> {
+    let numbers = reading(ebm, checkpoint, corpus, config)?;
+    let picture = Picture::new(
+        "context",
+        "Reading on",
+        "Left: the energy of one chunk of text falls with every step down it. Right: the mean NLL of all text read so far, \
+         by the trained weights and by weights that took one step down each chunk after it was scored.",
+    );
+    let mut table = Table::new(&["characters", "frozen", "following"]);
+    for ((n, frozen), following) in numbers.characters.iter().zip(&numbers.frozen).zip(&numbers.following) {
+        table.row(&[n.to_string(), frozen.to_string(), following.to_string()]);
+    }
+    picture.figure(&figure(&numbers)?, config.format)?.numbers(&numbers, table)
+}
+
+fn figure(numbers: &Reading) -> Result<Figure, Error> {
+    let last = |values: &[f64]| values.last().copied().unwrap_or(f64::NAN);
+    let summary = format!(
+        "After {} characters: {} nats by the trained weights, {} by weights that follow the text.",
+        numbers.characters.last().copied().unwrap_or_default(),
+        short(last(&numbers.frozen)),
+        short(last(&numbers.following)),
+    );
+    Figure::draw((PAGE, 312), |area| {
+        let rest = headed(area, "Reading on", &summary)?;
+        let lines = [
+            ("trained weights", &numbers.frozen, Dash::Short),
+            ("weights that follow", &numbers.following, Dash::Solid),
+        ];
+        let colours = [COLOURS[1], COLOURS[0]];
+        let entries: Vec<(String, Sample)> = lines
+            .iter()
+            .zip(colours)
+            .map(|((name, _, dash), colour)| ((*name).to_owned(), Sample::Line(colour, *dash)))
+            .collect();
+        let rest = legend(&rest, &entries)?;
+        let halves = rest.split_evenly((1, 2));
+        let steps: Vec<(f64, f64)> = numbers.steps.iter().enumerate().map(|(k, e)| (k as f64, *e)).collect();
+        let y = Axis::new("E, nats per character", range_of(numbers.steps.iter().copied()));
+        let mut chart = panel(&halves[0], "the first chunk, descended", &Axis::steps(steps.len() - 1), &y)?;
+        line(&mut chart, &steps, &COLOURS[0], (2.0, Dash::Solid))?;
+        let x = Axis::new("characters read", 0.0..numbers.characters.last().map_or(1.0, |n| *n as f64));
+        let values = numbers.frozen.iter().chain(&numbers.following).copied();
+        let y = Axis::new("mean NLL so far, nats", range_of(values));
+        let mut chart = panel(&halves[1], "each chunk scored, then descended", &x, &y)?;
+        for ((_, values, dash), colour) in lines.into_iter().zip(colours) {
+            let points: Vec<(f64, f64)> =
+                numbers.characters.iter().zip(values).map(|(n, nll)| (*n as f64, *nll)).collect();
+            line(&mut chart, &points, &colour, (2.0, dash))?;
+        }
+        Ok(())
+    })
+}
