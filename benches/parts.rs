@@ -87,7 +87,7 @@ fn optimizer(c: &mut Criterion) {
 /// A file as large as the original's default model with its optimizer: 100 tensors, 129 MB.
 fn checkpoint(c: &mut Criterion) {
     let floats = 323_000;
-    let tensor = |storage| TensorRef { storage, offset: 0, size: vec![floats], stride: vec![1] };
+    let tensor = |storage| TensorRef { storage, offset: 0, shape: vec![floats], stride: vec![1] };
     let pairs = (0..100).map(|i| (Object::Str(format!("layer.{i}.weight")), Object::Tensor(tensor(i))));
     let storage = Storage { dtype: DType::F32, bytes: vec![1; 4 * floats] };
     let archive = Archive { root: Object::Dict(pairs.collect()), storages: vec![storage; 100] };
