@@ -24,9 +24,9 @@ use crate::optim::AdamW;
 use crate::params::{Param, flatten, views};
 use crate::transformer::Pass;
 
-/// α where none is given, for all weights and for the head alone: the best of a few on the last tenth of the training split, for a
-/// model that was trained without it (docs/thinking.md).
-const ALPHA: (f64, f64) = (0.15, 2.0);
+/// α where none is given, for all weights and for the head alone. Chosen on the last tenth of the training split, with models that were
+/// trained without it (docs/thinking.md); half the best for the head, which smaller models need.
+const ALPHA: (f64, f64) = (0.15, 1.0);
 /// Added to the gradients' rms, as a share of its mean: weights whose gradients are tiny do not run away.
 const RMS_FLOOR: f64 = 1e-2;
 
@@ -34,7 +34,7 @@ const RMS_FLOOR: f64 = 1e-2;
 #[derive(Debug)]
 pub struct FastWeights<'a> {
     ebm: &'a Ebm,
-    /// How they do that
+    /// How they do that, with the α that is used
     pub settings: ContextConfig,
     pass: Pass,
     params: Vec<&'a Param>,
@@ -51,11 +51,11 @@ impl<'a> FastWeights<'a> {
     /// checkpoint of a training carries.
     ///
     /// # Errors
-    /// If the file holds no optimizer state that fits the model.
+    /// If the file holds no optimizer state that fits the model, or one that has seen no gradient.
     pub fn new(
         ebm: &'a Ebm,
         checkpoint: &Checkpoint,
-        settings: ContextConfig,
+        mut settings: ContextConfig,
         compute: Kind,
     ) -> Result<Self, StateError> {
         let moves = |p: &&Param| match settings.context_weights {
@@ -63,7 +63,7 @@ impl<'a> FastWeights<'a> {
             ContextWeights::Head => p.name == "energy_head.weight",
         };
         let params: Vec<&Param> = ebm.params().iter().filter(moves).collect();
-        let alpha = settings.context_alpha.unwrap_or(match settings.context_weights {
+        let alpha = *settings.context_alpha.get_or_insert(match settings.context_weights {
             ContextWeights::All => ALPHA.0,
             ContextWeights::Head => ALPHA.1,
         });
@@ -185,5 +185,8 @@ fn mean_squares(ebm: &Ebm, checkpoint: &Checkpoint) -> Result<Vec<(String, Tenso
     let train = checkpoint.ours.as_ref().map_or_else(TrainConfig::default, |ours| ours.config.train.clone());
     let mut optimizer = AdamW::new(ebm.params(), &train, &ebm.config);
     checkpoint.load_optimizer(&mut optimizer)?;
+    if optimizer.step == 0 {
+        return Err(StateError::NoStatistics { file: checkpoint.path.clone() });
+    }
     Ok(optimizer.moments().into_iter().map(|m| (m.name, m.exp_avg_sq)).collect())
 }

@@ -9,6 +9,7 @@ use std::fmt;
 use serde::Serialize;
 use tch::{Device, Kind, Tensor, no_grad};
 
+use crate::config::ContextConfig;
 use crate::context::FastWeights;
 use crate::data::{Corpus, DataError, Split};
 use crate::ebm::Ebm;
@@ -41,6 +42,9 @@ pub struct Report {
     pub windows: usize,
     /// Steps of refinement
     pub refine_steps: i64,
+    /// How the weights followed the text, where they did
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub context: Option<ContextConfig>,
     /// How well energies tell text from corrupted text, where that was asked for
     #[serde(skip_serializing_if = "Option::is_none")]
     pub separation: Option<Separation>,
@@ -62,6 +66,7 @@ impl Report {
             energy_gap: s1.energy - s2.energy,
             windows,
             refine_steps,
+            context: None,
             separation: None,
             thinking: None,
         }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use nanoebm::calibration::training_windows;
 use nanoebm::checkpoint::Checkpoint;
-use nanoebm::config::{self, Action, ConfigError, EvalConfig, Program};
+use nanoebm::config::{self, Action, ConfigError, ContextConfig, EvalConfig, Program};
 use nanoebm::context::FastWeights;
 use nanoebm::data::Corpus;
 use nanoebm::eval::{Report, Windows, evaluate};
@@ -57,23 +57,25 @@ fn measure(config: &EvalConfig, output: Output) -> anyhow::Result<Report> {
     let mut windows = Windows::consecutive(&corpus, config.split.into(), ebm.config.block_size)?;
     windows.offsets.truncate(config.max_windows.map_or(usize::MAX, |n| n as usize));
     let count = windows.offsets.len();
+    let compute = train::kind(config.dtype);
+    let full; // with the optimizer's part
+    let mut fast = if config.fast.context_steps > 0 {
+        full = Checkpoint::read(&loaded.checkpoint.path)?;
+        Some(FastWeights::new(ebm, &full, config.fast, compute)?)
+    } else {
+        None
+    };
     if output == Output::Text {
         loaded.notes.iter().for_each(|note| program::say(note));
         let block_size = windows.block_size;
         program::say(&format!("{}: {} windows of {block_size} characters", path.display(), count));
+        fast.iter().for_each(|fast| program::say(&followed(&fast.settings)));
     }
     let refine_steps = config.refine_steps.unwrap_or(ebm.config.refine_steps);
     // A table of rows is what CSV is: without `steps` it has the two systems and the control.
     let steps = config.steps.clone().or((output == Output::Csv).then(|| vec![refine_steps]));
-    let work = (config.batch_size, train::kind(config.dtype));
+    let work = (config.batch_size, compute);
     let bar = program::windows_bar(count);
-    let full; // with the optimizer's part
-    let mut fast = if config.fast.context_steps > 0 {
-        full = Checkpoint::read(&loaded.checkpoint.path)?;
-        Some(FastWeights::new(ebm, &full, config.fast, work.1)?)
-    } else {
-        None
-    };
     let mut report = match steps {
         None => evaluate(ebm, &windows, refine_steps, work, fast.as_mut(), |n| bar.inc(n)),
         Some(steps) => {
@@ -82,6 +84,7 @@ fn measure(config: &EvalConfig, output: Output) -> anyhow::Result<Report> {
             thinking(ebm, (&windows, &training), &steps, work, fast.as_mut(), |n| bar.inc(n))
         }
     };
+    report.context = fast.as_ref().map(|fast| fast.settings);
     if config.separation {
         bar.set_length(SCORINGS * count as u64);
         bar.reset();
@@ -89,6 +92,14 @@ fn measure(config: &EvalConfig, output: Output) -> anyhow::Result<Report> {
     }
     bar.finish_and_clear();
     Ok(report)
+}
+
+fn followed(c: &ContextConfig) -> String {
+    let (steps, chunk, alpha, weights) =
+        (c.context_steps, c.context_chunk, c.context_alpha.unwrap_or_default(), c.context_weights);
+    format!(
+        "The weights ({weights}) follow the text: {steps} steps after every {chunk} windows were scored, α = {alpha}"
+    )
 }
 
 fn table(r: &Report) -> String {

@@ -44,6 +44,15 @@ pub enum StateError {
         /// Where in the dict
         key: String,
     },
+    /// Fast weights need to know how large gradients are.
+    #[error(
+        "{file}: the optimizer has taken no step, so that it knows no gradients; \
+         context_steps needs a checkpoint of a training that has begun"
+    )]
+    NoStatistics {
+        /// The file
+        file: PathBuf,
+    },
     /// A configuration that this program does not understand.
     #[error("{file}: its configuration: {reason}")]
     Config {

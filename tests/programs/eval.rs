@@ -222,3 +222,35 @@ fn contradictions_and_bad_lists_are_refused() {
     refuses(&["--json", "--csv"], &["--json and --csv"]);
     refuses(&["separation=true", "--csv"], &["separation=true", "--json"]);
 }
+
+#[test]
+fn weights_that_follow_the_text_expect_more_of_it() {
+    let desk = Desk::new();
+    let [checkpoint, text] = original();
+    let frozen = report(&desk, &[&checkpoint, &text, "max_windows=200"]);
+    for (weights, alpha) in [("all", 0.15), ("head", 1.0)] {
+        let args = [&checkpoint, &text, "max_windows=200", "context_steps=1", &format!("context_weights={weights}")];
+        let followed = report(&desk, &args);
+        let gain = frozen["nll_s1"].as_f64().unwrap() - followed["nll_s1"].as_f64().unwrap();
+        assert!(gain > 0.01, "{weights}: {gain}");
+        assert_eq!(followed["context_alpha"], alpha);
+        assert_eq!(report(&desk, &args), followed, "it repeats");
+        // The first chunk is scored by the trained weights.
+        let first = |more: &[&str]| report(&desk, &[&[&*checkpoint, &*text, "max_windows=4"], more].concat());
+        close(&first(&["context_steps=1"]), &first(&["batch_size=4"]), "nll_s1", 1e-6);
+    }
+    desk.eval(&[&checkpoint, &text, "max_windows=4", "context_steps=2"])
+        .succeeds()
+        .says("The weights (all) follow the text: 2 steps");
+}
+
+#[test]
+fn weights_follow_only_where_gradients_are_known() {
+    let desk = Desk::new();
+    desk.train(&["train.max_steps=0"]).succeeds();
+    desk.eval(&["context_steps=1"])
+        .fails(1)
+        .stderr_has("context_steps needs a checkpoint of a training that has begun");
+    desk.eval(&["context_steps=-1"]).fails(2).stderr_has("context_steps");
+    desk.eval(&["context_weights=tail"]).fails(2).stderr_has("all").stderr_has("head");
+}

@@ -98,3 +98,21 @@ fn the_originals_model_writes_the_originals_texts() {
         }
     }
 }
+
+#[test]
+fn a_text_is_read_before_writing() {
+    let desk = Desk::new();
+    desk.train(&[]).succeeds();
+    let write = |more: &[&str]| {
+        let args = [&["max_new_tokens=40", "seed=1"], more].concat();
+        desk.sample(&args).succeeds()
+    };
+    let plain = write(&["--quiet"]).stdout;
+    let read = write(&["--quiet", "context_text=@text.txt", "context_steps=1"]).stdout;
+    assert_ne!(plain, read);
+    assert_eq!(plain, write(&["--quiet", "context_text=@text.txt", "context_steps=0"]).stdout);
+    write(&["context_text=@text.txt", "context_steps=1"]).says("Read 6000 characters");
+    // Without a text of its own it is the prompt.
+    write(&["prompt=@text.txt", "context_steps=1", "context_weights=head"]).says("Read 6000 characters");
+    desk.sample(&["context_text=@absent.txt", "context_steps=1"]).fails(1).stderr_has("absent.txt");
+}

@@ -64,7 +64,7 @@ fn every_mode_writes_its_files() {
         stems.iter().for_each(|stem| assert_picture(&out, stem));
         assert!(json(&out.join(format!("{}.json", stems[0]))).is_object());
         let csv = fs::read_to_string(out.join(format!("{}.csv", stems[0]))).unwrap();
-        assert!(csv.lines().count() > 3, "{csv}");
+        assert!(csv.lines().count() > 1, "{csv}");
     }
     let bowl = File::open(desk.path("pictures_bowl/bowl.gif")).unwrap();
     let mut frames = gif::DecodeOptions::new().read_info(bowl).unwrap();
