@@ -1,13 +1,14 @@
 //! Reading on: the energy of a text falls while the weights follow it.
 
 use serde::Serialize;
-use tch::no_grad;
+use tch::{Tensor, no_grad};
 
 use super::axes::{Axis, headed, panel, range_of};
 use super::curves::{Dash, line};
 use super::figure::Figure;
 use super::legend::{Sample, legend};
 use super::output::{Picture, Table};
+use super::pass;
 use super::style::{COLOURS, PAGE, short};
 use crate::checkpoint::Checkpoint;
 use crate::config::{ContextConfig, EvalConfig, VizConfig};
@@ -16,7 +17,6 @@ use crate::data::{Corpus, Split};
 use crate::ebm::{Ebm, cross_entropy};
 use crate::error::Error;
 use crate::eval::Windows;
-use crate::train;
 
 /// The numbers of the picture: energies of text, which are NLLs in nats per character.
 #[derive(Debug, Serialize)]
@@ -37,26 +37,14 @@ pub fn reading(ebm: &Ebm, checkpoint: &Checkpoint, corpus: &Corpus, config: &Viz
     let mut windows = Windows::consecutive(corpus, Split::Val, ebm.config.block_size)?;
     windows.offsets.truncate(config.max_windows as usize);
     let chunks: Vec<_> = windows.batches(settings.context_chunk, ebm.device()).collect();
-    let mut fast = FastWeights::new(ebm, checkpoint, settings, train::kind(config.dtype))?;
-    let score = |fast: &mut FastWeights, chunk: usize| {
-        let (idx, targets) = &chunks[chunk];
-        let energies = fast.read(idx, targets);
-        no_grad(|| cross_entropy(&-energies, targets)).double_value(&[])
-    };
-    let steps = (0..=config.think_steps).map(|_| score(&mut fast, 0)).collect();
-    let mut scores = |follow: bool| -> Vec<f64> {
-        fast.forget();
-        (0..chunks.len())
-            .map(|chunk| {
-                let nll = score(&mut fast, chunk);
-                if !follow {
-                    fast.forget();
-                }
-                nll
-            })
-            .collect()
-    };
-    let (frozen, following) = (scores(false), scores(true));
+    let pass = pass(config);
+    let mut fast = FastWeights::new(ebm, checkpoint, settings, pass.compute)?;
+    let nll = |energies: Tensor, targets: &Tensor| no_grad(|| cross_entropy(&-energies, targets)).double_value(&[]);
+    let steps = (0..=config.think_steps).map(|_| nll(fast.read(&chunks[0].0, &chunks[0].1), &chunks[0].1)).collect();
+    fast.forget();
+    let frozen = |idx: &Tensor| no_grad(|| ebm.energies(&ebm.hidden_states(idx, pass), pass));
+    let frozen: Vec<f64> = chunks.iter().map(|(idx, targets)| nll(frozen(idx), targets)).collect();
+    let following: Vec<f64> = chunks.iter().map(|(idx, targets)| nll(fast.read(idx, targets), targets)).collect();
     fast.forget();
     let sizes: Vec<i64> = chunks.iter().map(|(idx, _)| idx.numel() as i64).collect();
     let characters: Vec<i64> = sizes.iter().scan(0, |sum, n| Some(add(sum, *n))).collect();
