@@ -31,6 +31,17 @@ pub enum Error {
         /// The system's reason
         source: std::io::Error,
     },
+    /// Two trainers for one run.
+    #[error(
+        "{dir} is in use by another train ({holder}): nothing was changed; wait for its end, or give a run of its own \
+         with another out_dir="
+    )]
+    RunInUse {
+        /// The run directory
+        dir: PathBuf,
+        /// What the lock file says of its holder
+        holder: String,
+    },
     /// Weights & Biases.
     #[error(transparent)]
     Wandb(#[from] WandbError),
@@ -86,7 +97,7 @@ pub enum Error {
     /// A checkpoint of another text.
     #[error(
         "{checkpoint} knows {found} characters and {data} has {expected} of its own: the vocabularies differ; \
-         resume on the text it was trained on"
+         take the text it was trained on, or with train.allow_other_data=true one that has no other characters"
     )]
     OtherVocabulary {
         /// The checkpoint
@@ -97,6 +108,29 @@ pub enum Error {
         expected: usize,
         /// Characters of the checkpoint
         found: usize,
+    },
+    /// A resume on another text.
+    #[error(
+        "{checkpoint} was trained on another text than {data} (SHA-256 {recorded} and {found}); give that text with \
+         data.data_path=, or go on with this one by train.allow_other_data=true"
+    )]
+    OtherData {
+        /// The checkpoint
+        checkpoint: PathBuf,
+        /// The text
+        data: PathBuf,
+        /// The digest in the checkpoint, shortened
+        recorded: String,
+        /// That of the text
+        found: String,
+    },
+    /// The text of a checkpoint is not where it was.
+    #[error("{checkpoint} was trained on {data}, which is not here; give a text with data_path=FILE")]
+    NoData {
+        /// The checkpoint
+        checkpoint: PathBuf,
+        /// The text
+        data: PathBuf,
     },
     /// No checkpoint given and none found.
     #[error("no checkpoint under {out_dir}; train first (cargo run --release --bin train), or give checkpoint=FILE")]

@@ -1,6 +1,6 @@
 //! Training: the loop, and what it needs before and after.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -15,10 +15,13 @@ use crate::device;
 use crate::ebm::{Ebm, cross_entropy};
 use crate::energy;
 use crate::error::Error;
-use crate::fs::{create_run_dir, write_atomically};
+use crate::fs::write_atomically;
 use crate::metrics::{Metrics, row};
 use crate::optim::{AdamW, learning_rate};
 use crate::profile::Profile;
+use crate::provenance::Provenance;
+use crate::resume::{Start, read_corpus, resume};
+use crate::run_dir::{self, RunDir};
 use crate::sample;
 use crate::tracking::{End, Trackers};
 use crate::transformer::Pass;
@@ -45,7 +48,7 @@ struct Run {
     start: i64,
     position: Position,
     best_val_nll: Option<f64>,
-    run_dir: PathBuf,
+    run_dir: RunDir,
     last_saved: Option<PathBuf>,
     tracker: Trackers,
 }
@@ -72,49 +75,46 @@ impl Run {
     fn set_up(config: &Config, overrides: &[String], one_of_several: bool) -> Result<Self, Error> {
         let mut config = config.clone();
         let device = device::resolve(&config.train.device)?;
-        let corpus = Corpus::read(&config.data.data_path)?;
+        let resumed = config.load_checkpoint.as_deref().map(Checkpoint::read).transpose()?;
+        let corpus = read_corpus(&config, resumed.as_ref())?;
         config.model.vocab_size = corpus.vocab.len() as i64;
         corpus.windows(Split::Train, config.data.block_size, config.data.batch_size as usize)?;
         if config.train.eval_interval > 0 {
             corpus.windows(Split::Val, config.data.block_size, 1)?;
         }
-        let resumed = config.load_checkpoint.as_deref().map(Checkpoint::read).transpose()?;
 
         tch::manual_seed(config.train.seed);
         let ebm = Ebm::new(&config.model, device);
         let mut contrastive = Contrastive::new(&config.model);
         let mut optimizer = AdamW::new(ebm.params(), &config.train, &config.model);
-        if let Some(checkpoint) = &resumed {
-            resume(checkpoint, &config, &corpus, &ebm, &mut optimizer)?;
-            if let Some(contrastive) = &mut contrastive {
-                checkpoint.load_chains(contrastive, &config, device)?;
-            }
-        }
+        let state = (&ebm, &mut optimizer, contrastive.as_mut());
+        let start = match &resumed {
+            Some(checkpoint) => resume(checkpoint, &config, &corpus, state)?,
+            None => Start::default(),
+        };
 
-        let start = resumed.as_ref().map_or(0, |c| c.step);
-        let own = resumed.as_ref().filter(|_| !one_of_several);
-        let existing = own.and_then(|c| run_dir_of(&c.path, &config.out_dir));
-        let (run_dir, tracker) = open_run(existing, &config, overrides, start)?;
-        let ours = resumed.as_ref().and_then(|c| c.ours.as_ref());
+        let own = start.checkpoint.as_deref().filter(|_| !one_of_several && !start.apart);
+        let existing = own.and_then(|path| run_dir::of_checkpoint(path, &config.out_dir));
+        let (run_dir, tracker) = open_run(existing, &config, overrides, start.step)?;
         let mut run = Self {
             corpus: Arc::new(corpus),
             ebm,
             optimizer,
             contrastive,
-            start,
-            position: ours.map_or_else(Position::default, |extra| extra.position),
-            best_val_nll: ours.and_then(|extra| extra.best_val_nll),
+            start: start.step,
+            position: start.position,
+            best_val_nll: start.best_val_nll,
             run_dir,
-            last_saved: resumed.as_ref().map(|c| c.path.clone()),
+            last_saved: start.checkpoint,
             tracker,
             config,
         };
-        run.announce(resumed.as_ref());
+        run.announce(start.notes);
         Ok(run)
     }
 
     /// Says what is about to happen.
-    fn announce(&mut self, resumed: Option<&Checkpoint>) {
+    fn announce(&mut self, resumed: Vec<String>) {
         let (config, corpus) = (&self.config, &self.corpus);
         let mut notes = vec![
             format!(
@@ -135,22 +135,17 @@ impl Run {
                 self.ebm.params().numel(),
                 config.data.batch_size * config.data.block_size
             ),
-            format!("Run directory: {}", self.run_dir.display()),
+            format!("Run directory: {}", self.run_dir.path.display()),
         ];
+        if let Err(reason) = &self.run_dir.lock {
+            notes.push(format!("It cannot be locked ({reason}): nothing keeps a second train from writing there"));
+        }
         if config.train.compile {
             notes.push(
                 "train.compile=true: libtorch has no compiler outside Python; the run is eager, as without it".into(),
             );
         }
-        if let Some(checkpoint) = resumed {
-            notes.push(format!("Resumed from {} at step {}", checkpoint.path.display(), checkpoint.step));
-            if checkpoint.ours.is_none() {
-                notes.push(
-                    "It comes from PyTorch, which does not record the data order: a new pass over the text begins"
-                        .into(),
-                );
-            }
-        }
+        notes.extend(resumed);
         notes.push(format!("Training from step {} to {}", self.start, config.train.max_steps));
         notes.iter().for_each(|note| self.tracker.note(note));
     }
@@ -213,7 +208,7 @@ impl Run {
             }
             if due(self.config.save_interval, done, train.grad_accum_steps) {
                 self.save(&format!("ckpt_step_{done}.pt"), done)?;
-                find::prune(&self.run_dir, done.unsigned_abs());
+                find::prune(&self.run_dir.path, done.unsigned_abs());
             }
             if stop.load(Ordering::Relaxed) != 0 && boundary && done < train.max_steps {
                 let path = self.save(&format!("ckpt_step_{done}.pt"), done)?;
@@ -312,10 +307,9 @@ impl Run {
             let (step, lr) = (done - 1, learning_rate(done - 1, &self.config.train));
             return Err(Error::NonFiniteWeights { step, lr, last_good: self.last_good() });
         }
-        let path = self.run_dir.join(name);
+        let path = self.run_dir.path.join(name);
         let extra = Extra {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            commit: option_env!("NANOEBM_GIT_COMMIT").map(str::to_owned),
+            made_by: Provenance::here(&self.corpus.sha256),
             config: self.config.clone(),
             vocab: self.corpus.vocab.chars().iter().collect(),
             position: self.position,
@@ -327,54 +321,24 @@ impl Run {
     }
 }
 
-/// Puts a checkpoint's weights and optimizer into this run, after checking that they belong to it.
-fn resume(
-    checkpoint: &Checkpoint,
-    config: &Config,
-    corpus: &Corpus,
-    ebm: &Ebm,
-    optimizer: &mut AdamW,
-) -> Result<(), Error> {
-    let (path, step, max_steps) = (checkpoint.path.clone(), checkpoint.step, config.train.max_steps);
-    let (expected, found) = (corpus.vocab.len(), checkpoint.model.vocab_size as usize);
-    if checkpoint.vocab().map_or(found != expected, |vocab| vocab != corpus.vocab) {
-        let data = corpus.path.clone();
-        return Err(Error::OtherVocabulary { checkpoint: path, data, expected, found });
-    }
-    checkpoint.check_shapes(&config.model)?;
-    if step >= max_steps {
-        return Err(Error::AlreadyDone { path, step, max_steps });
-    }
-    checkpoint.load_model(ebm)?;
-    if !config.model.alpha_learnable {
-        ebm.set_alpha(config.model.alpha_value); // a setting of this run, not something that was learnt
-    }
-    Ok(checkpoint.load_optimizer(optimizer)?)
-}
-
 /// The run's directory with its configuration in it, and its listeners; of a new directory nothing stays if that fails.
 fn open_run(
     existing: Option<PathBuf>,
     config: &Config,
     overrides: &[String],
     start: i64,
-) -> Result<(PathBuf, Trackers), Error> {
-    let new = existing.is_none();
-    let run_dir = existing.map_or_else(|| create_run_dir(&config.out_dir), Ok)?;
-    let opened = write_atomically(&run_dir.join("config.yaml"), to_yaml(config).as_bytes())
-        .and_then(|()| write_atomically(&run_dir.join("overrides.yaml"), to_yaml(&overrides).as_bytes()))
-        .and_then(|()| Trackers::open(config, &run_dir, start));
-    if opened.is_err() && new {
-        let _ = std::fs::remove_dir_all(&run_dir);
+) -> Result<(RunDir, Trackers), Error> {
+    let run_dir = existing.map_or_else(|| RunDir::create(&config.out_dir), RunDir::take_over)?;
+    let opened = write_atomically(&run_dir.path.join("config.yaml"), to_yaml(config).as_bytes())
+        .and_then(|()| write_atomically(&run_dir.path.join("overrides.yaml"), to_yaml(&overrides).as_bytes()))
+        .and_then(|()| Trackers::open(config, &run_dir.path, start));
+    match opened {
+        Ok(tracker) => Ok((run_dir, tracker)),
+        Err(error) => {
+            run_dir.abandon();
+            Err(error)
+        }
     }
-    Ok((run_dir, opened?))
-}
-
-/// The directory of a checkpoint, where it is a run's own under `out_dir`: the run goes on there.
-fn run_dir_of(checkpoint: &Path, out_dir: &Path) -> Option<PathBuf> {
-    let dir = checkpoint.parent()?;
-    let runs = dir.canonicalize().ok()?.parent()?.to_owned();
-    (dir.join("metrics.jsonl").is_file() && out_dir.canonicalize().ok()? == runs).then(|| dir.to_owned())
 }
 
 /// Whether something that happens every `interval` steps falls on this accumulation boundary; 0 or less is never.

@@ -68,6 +68,12 @@ pub struct TrainConfig {
     /// Whether the run says at its end where its time went.
     #[serde(default)]
     pub profile: bool,
+    /// Whether a checkpoint may be resumed on another text than its own.
+    #[serde(default)]
+    pub allow_other_data: bool,
+    /// Whether a checkpoint may be resumed in another shape: what fits is taken over.
+    #[serde(default)]
+    pub allow_other_shape: bool,
 }
 
 /// Every key of [`DataConfig`] with what it accepts.
@@ -101,6 +107,8 @@ pub(super) const TRAIN_FIELDS: &[Field] = &[
     field("compile", Kind::Bool),
     field("remat", Kind::Bool),
     field("profile", Kind::Bool),
+    field("allow_other_data", Kind::Bool),
+    field("allow_other_shape", Kind::Bool),
 ];
 
 impl Default for DataConfig {

@@ -98,7 +98,7 @@ struct Studio<'a> {
 
 impl<'a> Studio<'a> {
     fn new(config: &'a VizConfig, loaded: &'a Loaded) -> Result<Self, Error> {
-        let vocab = loaded.vocab(&loaded.data_path(config.data_path.as_deref()))?;
+        let vocab = loaded.vocab(config.data_path.as_deref())?;
         let thought = match config.mode {
             VizMode::Gap | VizMode::Negatives => None,
             _ => Some(Thought::new(&loaded.ebm, &vocab, config)?),
@@ -157,7 +157,7 @@ impl<'a> Studio<'a> {
 
     /// Validation windows, spread evenly over the split.
     fn windows(&self) -> Result<(Corpus, Vec<usize>), Error> {
-        let corpus = Corpus::read_with(&self.loaded.data_path(self.config.data_path.as_deref()), &self.vocab)?;
+        let corpus = Corpus::read_with(&self.loaded.data_path(self.config.data_path.as_deref())?, &self.vocab)?;
         let all = window_offsets(&corpus, Split::Val, self.loaded.ebm.config.block_size)?;
         let n = all.len().min(self.config.max_windows as usize);
         let offsets = spread(all.len(), n).into_iter().map(|i| all[i]).collect();

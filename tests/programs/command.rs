@@ -136,6 +136,11 @@ impl Running {
         self.until(|line| line.split_whitespace().next() == Some(&step))
     }
 
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal, e.g. `INT`.
     pub fn gets(self, signal: &str) -> Self {
         let pid = self.child.id().to_string();

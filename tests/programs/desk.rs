@@ -141,9 +141,10 @@ pub fn list(dir: &Path) -> Vec<PathBuf> {
     paths
 }
 
-/// The names in a folder.
+/// The names in a folder as `ls` shows them, without the hidden ones.
 pub fn names(dir: &Path) -> Vec<String> {
-    list(dir).iter().map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect()
+    let names = list(dir).into_iter().map(|path| path.file_name().unwrap().to_string_lossy().into_owned());
+    names.filter(|name| !name.starts_with('.')).collect()
 }
 
 /// Everything below a folder, and the folder.
