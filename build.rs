@@ -71,7 +71,7 @@ fn export_git_commit() {
     for watched in SOURCES {
         println!("cargo::rerun-if-changed={watched}");
     }
-    let changes = git(&[&["status", "--porcelain", "--"], &SOURCES[..]].concat());
+    let changes = git(&[&["--no-optional-locks", "status", "--porcelain", "--"], &SOURCES[..]].concat());
     let dirty = if changes.is_some_and(|changes| !changes.is_empty()) { "-dirty" } else { "" };
     if let Some(commit) = git(&["rev-parse", "--short=12", "--verify", "HEAD"]) {
         export("NANOEBM_GIT_COMMIT", &format!("{commit}{dirty}"));

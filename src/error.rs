@@ -55,16 +55,33 @@ pub enum Error {
         /// What the JSON reader says
         reason: String,
     },
-    /// A loss that is not a number.
+    /// A model that the memory cannot hold.
     #[error(
-        "the loss is {loss} at step {step} (learning rate {lr:.3e}): the run is stopped. {last_good}; \
-         a smaller train.learning_rate or train.grad_clip often helps"
+        "the model has {parameters} parameters: to {action} it takes at least {needed:.1} GB of memory, and {available:.1} GB are \
+         available; make it smaller (model.n_layer, model.n_embd, data.batch_size)"
+    )]
+    TooLarge {
+        /// train or read
+        action: &'static str,
+        /// Parameters of the model
+        parameters: u128,
+        /// GB that it takes at least
+        needed: f64,
+        /// GB that there are
+        available: f64,
+    },
+    /// A training step that holds what is not a number.
+    #[error(
+        "{fault} at step {step} (learning rate {lr:.3e}): the run is stopped{after}. {last_good}; \
+         a smaller train.learning_rate or train.grad_clip often helps, or train.on_nonfinite=skip or rollback"
     )]
     NonFinite {
-        /// NaN or infinite
-        loss: f64,
-        /// The step it was first seen in: on the CPU the one it arose in, elsewhere a logged one
+        /// What is NaN or infinite
+        fault: String,
+        /// The step it arose in
         step: i64,
+        /// How many others the run had survived, in words
+        after: String,
         /// Learning rate of that step
         lr: f64,
         /// Which checkpoint to go on from

@@ -22,6 +22,11 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     })
 }
 
+/// Waits until the disk has the names of a folder: what was renamed into it then outlives a power cut.
+pub fn sync_dir(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}
+
 /// Makes a file or folder `stem` in `dir`; where that exists, `stem_2`, `stem_3`, … What `make` gives, and the path.
 pub fn make_new<T>(
     dir: &Path,

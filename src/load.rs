@@ -9,6 +9,7 @@ use crate::config::ModelOverrides;
 use crate::data::{Corpus, Vocab};
 use crate::ebm::Ebm;
 use crate::error::Error;
+use crate::memory;
 use crate::provenance::short;
 
 /// A model with its file.
@@ -45,6 +46,7 @@ pub fn load(
     }
     let mut config = checkpoint.model.clone();
     config.apply(overrides)?;
+    memory::check_weights(&config, device)?;
     let ebm = Ebm::new(&config, device);
     checkpoint.load_model(&ebm)?;
     // The file's alpha is a tensor; one given by name wins over it.

@@ -17,7 +17,8 @@ pub fn find(output: &Output, grad_norm: &Tensor, ebm: &Ebm, optimizer: &AdamW) -
     let weights = ebm.params().iter().find_map(|p| describe("weight", &p.name, &p.tensor));
     Some(weights.unwrap_or_else(|| match name.as_str() {
         "the gradients" => gradients(optimizer, value),
-        _ => format!("{name} hold what is no number ({value})"),
+        "the loss" => format!("the loss is {value}"),
+        _ => format!("{name} hold what is no number"),
     }))
 }
 
@@ -27,9 +28,9 @@ fn gradients(optimizer: &AdamW, norm: f64) -> String {
     let first = grads.iter().find_map(|(name, grad)| describe("gradient", name, grad));
     first.unwrap_or_else(|| {
         let largest = |grad: &Tensor| grad.abs().max().double_value(&[]);
-        let sizes = grads.iter().map(|(name, grad)| (largest(grad), name));
-        let (size, name) = sizes.max_by(|a, b| a.0.total_cmp(&b.0)).unwrap_or((norm, &String::new()));
-        format!("the norm of the gradients is {norm}: the largest is {size:.1e}, of {name}")
+        let sizes = grads.iter().map(|(name, grad)| (largest(grad), name.as_str()));
+        let (size, name) = sizes.max_by(|a, b| a.0.total_cmp(&b.0)).unwrap_or((norm, "nothing"));
+        format!("the norm of the gradients is {norm}, the largest {size:.1e}, of {name}")
     })
 }
 

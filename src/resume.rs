@@ -23,6 +23,8 @@ pub struct Start {
     pub position: Position,
     /// Best validation loss so far
     pub best_val_nll: Option<f64>,
+    /// Steps so far that held what is no number
+    pub nonfinite: i64,
     /// The checkpoint
     pub checkpoint: Option<PathBuf>,
     /// Whether it is another run than the checkpoint's: of another text or shape
@@ -57,7 +59,9 @@ pub fn resume(
         Err(error) if !config.train.allow_other_shape => return Err(error.into()),
         checked => checked.is_err() || !same_characters,
     };
-    if step >= max_steps {
+    // A run that was killed after its last step has no final.pt yet.
+    let finished = path.file_name().is_some_and(|name| name == "final.pt");
+    if step > max_steps || (step == max_steps && finished) {
         return Err(Error::AlreadyDone { path, step, max_steps });
     }
     let mut notes = announce(checkpoint, config);
@@ -81,6 +85,7 @@ pub fn resume(
         step,
         position: ours.filter(|_| other_data.is_none()).map_or_else(Position::default, |extra| extra.position),
         best_val_nll: ours.filter(|_| !apart).and_then(|extra| extra.best_val_nll),
+        nonfinite: ours.map_or(0, |extra| extra.nonfinite),
         checkpoint: Some(path),
         apart,
         notes,

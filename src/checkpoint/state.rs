@@ -131,6 +131,9 @@ pub struct Extra {
     pub position: Position,
     /// Best validation loss so far
     pub best_val_nll: Option<f64>,
+    /// Steps so far that held what is no number
+    #[serde(default)]
+    pub nonfinite: i64,
 }
 
 /// A checkpoint that was read; its tensors are still as they were in the file.
@@ -262,8 +265,13 @@ impl Checkpoint {
     /// Copies the optimizer's memory; parameters are matched by position, as PyTorch does.
     pub fn load_optimizer(&self, optimizer: &mut AdamW) -> Result<(), StateError> {
         let entry = |key: String| StateError::Entry { file: self.path.clone(), key };
-        let state = self.archive.root.get("optimizer").and_then(|o| o.get("state"));
+        let saved = self.archive.root.get("optimizer");
+        let state = saved.and_then(|o| o.get("state"));
         let Some(Object::Dict(pairs)) = state else { return Err(entry("optimizer.state".to_owned())) };
+        // A run that takes no further step writes it again.
+        if let Some(Object::List(groups)) = saved.and_then(|o| o.get("param_groups")) {
+            optimizer.lr = groups.first().and_then(|group| group.get("lr")?.as_f64()).unwrap_or(optimizer.lr);
+        }
         let moments = optimizer.moments();
         self.load_gradients(optimizer)?;
         if pairs.is_empty() {

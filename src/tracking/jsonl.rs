@@ -60,6 +60,11 @@ impl Tracker for Jsonl {
     fn evaluation(&mut self, row: &Row) -> Result<(), Error> {
         self.write(row)
     }
+
+    fn rewind(&mut self, run_dir: &Path, step: i64) -> Result<(), Error> {
+        *self = Self::open(run_dir, step)?;
+        Ok(())
+    }
 }
 
 /// Reads the rows of a `metrics.jsonl`. A last line that a crash cut short is left out.

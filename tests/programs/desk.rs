@@ -68,6 +68,11 @@ impl Desk {
         self.program("train", &TINY).args(overrides)
     }
 
+    /// A program of another build.
+    pub fn other(&self, path: &Path) -> Program {
+        Program::at(path).in_dir(self.dir())
+    }
+
     pub fn sample(&self, args: &[&str]) -> Program {
         self.program("sample", &["device=cpu"]).args(args)
     }

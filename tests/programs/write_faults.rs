@@ -62,6 +62,9 @@ fn a_write_that_fails_loses_nothing_whole() {
     };
     let stopped = moments.iter().filter(|&&i| fails_well(&whole, &operations[i], *dice.pick(&faults), i + 1)).count();
     let (tried, all) = (moments.len(), operations.len());
-    println!("{tried} of a run's {all} writes failed (seed {seed}): {stopped} runs stopped, {} went on", tried - stopped);
+    println!(
+        "{tried} of a run's {all} writes failed (seed {seed}): {stopped} runs stopped, {} went on",
+        tried - stopped
+    );
     assert!(stopped > 0);
 }
