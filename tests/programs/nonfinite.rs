@@ -20,8 +20,9 @@ fn spoil(path: &std::path::Path, entry: &[&str]) {
     archive.write(path).unwrap();
 }
 
-fn skipped(desk: &Desk) -> Vec<i64> {
-    metrics(&desk.run()).iter().filter_map(|row| row.get("nonfinite").and_then(Value::as_i64)).collect()
+/// The counts that rows carry from the first fault on.
+fn counted(desk: &Desk) -> Vec<f64> {
+    metrics(&desk.run()).iter().filter_map(|row| row.get("nonfinite").and_then(Value::as_f64)).collect()
 }
 
 #[test]
@@ -68,9 +69,10 @@ fn a_step_that_is_skipped_changes_nothing_and_is_counted() {
     let done = desk.train(&skip).succeeds();
     let said = done.stdout.matches("it is skipped").count();
     let rows = metrics(&desk.run());
+    // a chain at −∞ leaves the loss finite
     let bad: Vec<_> = rows.iter().filter(|row| row["total_loss"].is_null()).collect();
-    assert!(said > 0 && said == bad.len() && said < 30, "{said} steps of 40");
-    assert_eq!(skipped(&desk).last(), Some(&(said as i64)));
+    assert!(said > 0 && said >= bad.len() && said < 30, "{said} steps of 40");
+    assert_eq!(counted(&desk).last(), Some(&(said as f64)));
     assert_eq!(rows.len(), 40);
     assert_finite(&desk);
 
@@ -107,7 +109,7 @@ fn a_rollback_goes_on_from_the_last_good_checkpoint_in_another_order() {
     let steps: Vec<_> = rows.iter().map(|row| row["step"].as_i64().unwrap()).collect();
     assert_eq!(steps, (0..40).collect::<Vec<_>>(), "each step is there once");
     assert_eq!(losses(&desk.run()).len(), 40);
-    assert!(skipped(&desk).last().is_some_and(|&n| n > 0));
+    assert!(counted(&desk).last().is_some_and(|&n| n > 0.0));
     assert_finite(&desk);
 
     // killed after all that, it is the same run
