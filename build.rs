@@ -54,7 +54,8 @@ fn locked_version(package: &str) -> String {
     version.map_or("unknown", |(version, _)| version).to_owned()
 }
 
-/// Sets NANOEBM_GIT_COMMIT where the sources are a git checkout with a commit, and leaves it unset elsewhere.
+/// Sets NANOEBM_GIT_COMMIT where the sources are a git checkout with a commit, and leaves it unset elsewhere. Sources that are not
+/// the commit's make it end in `-dirty`.
 fn export_git_commit() {
     // A tarball unpacked inside somebody else's repository is not that repository's commit.
     if !Path::new(".git").exists() {
@@ -66,8 +67,14 @@ fn export_git_commit() {
             println!("cargo::rerun-if-changed={path}");
         }
     }
+    const SOURCES: [&str; 5] = ["src", "conf", "build.rs", "Cargo.toml", "Cargo.lock"];
+    for watched in SOURCES {
+        println!("cargo::rerun-if-changed={watched}");
+    }
+    let changes = git(&[&["--no-optional-locks", "status", "--porcelain", "--"], &SOURCES[..]].concat());
+    let dirty = if changes.is_some_and(|changes| !changes.is_empty()) { "-dirty" } else { "" };
     if let Some(commit) = git(&["rev-parse", "--short=12", "--verify", "HEAD"]) {
-        export("NANOEBM_GIT_COMMIT", &commit);
+        export("NANOEBM_GIT_COMMIT", &format!("{commit}{dirty}"));
     }
 }
 

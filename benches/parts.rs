@@ -76,7 +76,7 @@ fn optimizer(c: &mut Criterion) {
             grads,
             |grads| {
                 optimizer.add(grads);
-                let _ = optimizer.clip_grad_norm(1.0);
+                optimizer.clip_grad_norm(&optimizer.grad_norm(), 1.0);
                 optimizer.step(1e-6);
             },
             BatchSize::LargeInput,

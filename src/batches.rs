@@ -20,7 +20,7 @@ impl Batches {
     /// Batches of the training split from `position` on. With `num_workers` = n > 0 a thread keeps n batches ready.
     pub fn new(corpus: &Arc<Corpus>, config: &Config, position: Position, device: Device) -> Result<Self, DataError> {
         let shape = (config.data.batch_size, config.data.block_size);
-        let loader = Loader::new(corpus.clone(), shape, config.train.seed as u64, position, device)?;
+        let loader = Loader::new(corpus.clone(), shape, position.seed(config.train.seed), position, device)?;
         let ahead = (config.data.num_workers > 0).then(|| {
             let (sender, receiver) = sync_channel(config.data.num_workers as usize);
             let mut loader = loader.clone();
@@ -49,6 +49,16 @@ pub struct Position {
     pub epoch: u64,
     /// Windows of this pass already used
     pub window: u64,
+    /// Which of the seed's orders the passes take: how often the run was rolled back
+    #[serde(default)]
+    pub order: u64,
+}
+
+impl Position {
+    /// The seed of everything random: the run's own, and another one after each rollback.
+    pub(crate) fn seed(&self, seed: i64) -> u64 {
+        if self.order == 0 { seed as u64 } else { mix(seed as u64 ^ mix(self.order)) }
+    }
 }
 
 /// Training batches without end: every window once per pass, in a new order each pass, the last partial batch dropped.
@@ -80,7 +90,7 @@ impl Loader {
     /// `idx`, `targets` (B, T), and where the run stands after them.
     pub fn next_batch(&mut self) -> (Tensor, Tensor, Position) {
         if self.position.window as usize + self.batch_size > self.windows {
-            self.position = Position { epoch: self.position.epoch + 1, window: 0 };
+            self.position = Position { epoch: self.position.epoch + 1, window: 0, ..self.position };
         }
         let order = Shuffle::new(self.windows as u64, self.seed, self.position.epoch);
         let start = self.position.window;
@@ -173,9 +183,9 @@ mod tests {
         for _ in 0..5 {
             let _ = loader.next_batch();
         }
-        assert_eq!(loader.position, Position { epoch: 0, window: 20 });
+        assert_eq!(loader.position, Position { epoch: 0, window: 20, order: 0 });
         let (idx, targets, _) = loader.next_batch(); // two windows are left over: dropped
-        assert_eq!(loader.position, Position { epoch: 1, window: 4 });
+        assert_eq!(loader.position, Position { epoch: 1, window: 4, order: 0 });
         assert_eq!(idx.narrow(1, 1, 4), targets.narrow(1, 0, 4));
         assert!(matches!(
             Loader::new(corpus.clone(), (23, 5), 7, Position::default(), Device::Cpu),

@@ -37,6 +37,8 @@ pub struct Contrastive {
     pub chains: Option<Tensor>,
     /// Momentum of the chains, where there is any
     pub velocity: Option<Tensor>,
+    /// Chains and momentum before the last call
+    before: [Option<Tensor>; 2],
 }
 
 /// The random choices of one call.
@@ -90,6 +92,11 @@ impl Phases {
         self.divergence() + self.mean_squares() * self.l2
     }
 
+    /// The chains of the call after their steps (n, T, V).
+    pub(crate) fn moved(&self) -> &Tensor {
+        &self.negatives.path[1]
+    }
+
     fn mean_squares(&self) -> Tensor {
         self.positive.square().mean(Kind::Float) + self.negative.square().mean(Kind::Float)
     }
@@ -111,7 +118,17 @@ impl Phases {
 impl Contrastive {
     /// What the configuration asks for; None without contrastive training.
     pub fn new(config: &ModelConfig) -> Option<Self> {
-        config.use_contrastive.then(|| Self { config: config.clone(), chains: None, velocity: None })
+        config.use_contrastive.then(|| Self {
+            config: config.clone(),
+            chains: None,
+            velocity: None,
+            before: [None, None],
+        })
+    }
+
+    /// Puts the chains back to where they were before the last call.
+    pub fn undo(&mut self) {
+        [self.chains, self.velocity] = std::mem::take(&mut self.before);
     }
 
     /// Both phases for `targets` (B, T), given the energies (B, T, V) of the loss.
@@ -122,6 +139,8 @@ impl Contrastive {
 
     /// [`Contrastive::phases`] with given random choices.
     pub fn phases_with(&mut self, ebm: &Ebm, targets: &Tensor, energies: &Tensor, pass: Pass, draw: &Draw) -> Phases {
+        // The tensors themselves are kept: no call changes one in place.
+        self.before = [&self.chains, &self.velocity].map(|held| held.as_ref().map(Tensor::shallow_clone));
         // Difference 3: the original reads the targets in two more passes and takes the energy of the token just read.
         let again = || ebm.energies(&ebm.hidden_states(targets, pass), pass);
         let energies = match self.config.contrastive_energy {
@@ -175,21 +194,20 @@ impl Contrastive {
                 Negatives { logits, energies: energies.shallow_clone(), path }
             }
             ContrastiveType::Pcd => {
-                let mut particles = self.take_chains(self.config.n_persistent, energies);
+                let particles = self.take_chains(self.config.n_persistent, energies);
                 let origin = self.origin(energies);
                 let start = particles.index_select(0, &pick) + &origin; // (B, T, V)
                 let (logits, _) = self.langevin(&start, energies, None);
                 // A particle that was picked twice keeps what the later row did with it: copies race where threads share them.
                 let rows = last_of_each(&draw.pick).to_device(device);
                 let moved = (&logits - origin).index_select(0, &rows);
-                let _ = particles.index_copy_(0, &pick.index_select(0, &rows), &moved);
-                self.chains = Some(particles);
+                self.chains = Some(particles.index_copy(0, &pick.index_select(0, &rows), &moved));
                 let path = [start, logits.shallow_clone()];
                 Negatives { logits, energies: energies.shallow_clone(), path }
             }
             ContrastiveType::FastPcd => {
-                let mut chains = self.take_chains(self.config.n_chains, energies);
-                self.restart(&mut chains, energies, &draw.restart);
+                let chains = self.take_chains(self.config.n_chains, energies);
+                let chains = self.restart(chains, energies, &draw.restart);
                 let lent = energies.index_select(0, &assign); // (n_chains, T, V)
                 let velocity = self.velocity.take();
                 let origin = self.origin(&lent);
@@ -223,10 +241,10 @@ impl Contrastive {
     }
 
     /// Restarts chains from System 1. In the original: of distinct rows, or from noise when there are more chains than rows.
-    fn restart(&mut self, chains: &mut Tensor, energies: &Tensor, restart: &[bool]) {
+    fn restart(&mut self, chains: Tensor, energies: &Tensor, restart: &[bool]) -> Tensor {
         let which: Vec<i64> = (0..).zip(restart).filter_map(|(i, &yes)| yes.then_some(i)).collect();
         if which.is_empty() {
-            return;
+            return chains;
         }
         let (n, batch, device) = (which.len() as i64, energies.size()[0], energies.device());
         let fresh = [n, chains.size()[1], chains.size()[2]];
@@ -239,10 +257,8 @@ impl Contrastive {
             Tensor::randn(fresh, (Kind::Float, device)) * self.config.buffer_init_std
         };
         let which = Tensor::from_slice(&which).to_device(device);
-        let _ = chains.index_copy_(0, &which, &rows);
-        if let Some(velocity) = &mut self.velocity {
-            let _ = velocity.index_fill_(0, &which, 0.0);
-        }
+        self.velocity = self.velocity.take().map(|velocity| velocity.index_fill(0, &which, 0.0));
+        chains.index_copy(0, &which, &rows)
     }
 
     /// k Langevin steps from `start` with the energies held fixed: the chains and their velocity.

@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use ring::digest;
 use tch::{Device, Tensor};
 
 /// Share of the text that is trained on.
@@ -65,6 +66,12 @@ pub enum DataError {
     /// The thread of `data.num_workers` is gone.
     #[error("the thread that prepares batches has ended; data.num_workers=0 prepares them in the loop")]
     Worker,
+    /// A text that somebody writes to.
+    #[error("{path} changed while it was read; wait until it is complete")]
+    Changed {
+        /// The file
+        path: PathBuf,
+    },
     /// A character that the model has no id for.
     #[error(
         "{path} has the character {found:?}, which is not in the checkpoint's vocabulary; use the text it was trained on"
@@ -219,6 +226,8 @@ pub struct Corpus {
     pub path: PathBuf,
     /// Its characters
     pub vocab: Vocab,
+    /// SHA-256 of the file's bytes, in hexadecimal
+    pub sha256: String,
     ids: Ids,
     train_len: usize,
 }
@@ -226,36 +235,35 @@ pub struct Corpus {
 impl Corpus {
     /// Reads a text and makes its own vocabulary.
     pub fn read(path: &Path) -> Result<Self, DataError> {
-        let (vocab, len) = survey(path)?;
-        if len == 0 {
-            return Err(DataError::Empty { path: path.to_owned() });
-        }
-        Self::encode(path, vocab, len)
+        let survey = Survey::of(path)?;
+        Self::encode(path, survey.vocab.clone(), &survey)
     }
 
     /// Reads a text in the vocabulary of a model.
     pub fn read_with(path: &Path, vocab: &Vocab) -> Result<Self, DataError> {
-        let (own, len) = survey(path)?;
-        match own.chars().iter().find(|&&c| vocab.id(c).is_none()) {
+        let survey = Survey::of(path)?;
+        match survey.vocab.chars().iter().find(|&&c| vocab.id(c).is_none()) {
             Some(&found) => Err(DataError::UnknownCharacter { path: path.to_owned(), found }),
-            None if len == 0 => Err(DataError::Empty { path: path.to_owned() }),
-            None => Self::encode(path, vocab.clone(), len),
+            None => Self::encode(path, vocab.clone(), &survey),
         }
     }
 
-    fn encode(path: &Path, vocab: Vocab, len: usize) -> Result<Self, DataError> {
+    fn encode(path: &Path, vocab: Vocab, survey: &Survey) -> Result<Self, DataError> {
         let mut ids = Ids::for_vocab(vocab.len());
-        ids.reserve_exact(len);
+        ids.reserve_exact(survey.len);
         let mut table = [0u32; 128];
         for (id, &c) in vocab.chars().iter().enumerate().take_while(|(_, c)| c.is_ascii()) {
             table[c as usize] = id as u32;
         }
-        for_each_char(path, |c| match c.is_ascii() {
+        let sha256 = for_each_char(path, |c| match c.is_ascii() {
             true => ids.push(table[c as usize]),
             false => ids.push(vocab.id(c).unwrap_or_default() as u32),
         })?;
+        if sha256 != survey.sha256 {
+            return Err(DataError::Changed { path: path.to_owned() });
+        }
         let train_len = (TRAIN_SHARE * ids.len() as f64) as usize;
-        Ok(Self { path: path.to_owned(), vocab, ids, train_len })
+        Ok(Self { path: path.to_owned(), vocab, sha256, ids, train_len })
     }
 
     /// First character and length of a split.
@@ -306,29 +314,42 @@ impl Corpus {
     }
 }
 
-/// The vocabulary and the number of characters of a text.
-fn survey(path: &Path) -> Result<(Vocab, usize), DataError> {
-    let mut seen = vec![false; char::MAX as usize + 1];
-    let mut len = 0;
-    for_each_char(path, |c| {
-        seen[c as usize] = true;
-        len += 1;
-    })?;
-    let chars = seen.iter().enumerate().filter(|(_, seen)| **seen);
-    Ok((Vocab::new(chars.filter_map(|(c, _)| char::from_u32(c as u32))), len))
+/// What a first reading of a text finds.
+struct Survey {
+    vocab: Vocab,
+    len: usize,
+    sha256: String,
 }
 
-/// Calls `f` with each character of a UTF-8 file, CRLF and CR as LF.
-fn for_each_char(path: &Path, mut f: impl FnMut(char)) -> Result<(), DataError> {
+impl Survey {
+    fn of(path: &Path) -> Result<Self, DataError> {
+        let mut seen = vec![false; char::MAX as usize + 1];
+        let mut len = 0;
+        let sha256 = for_each_char(path, |c| {
+            seen[c as usize] = true;
+            len += 1;
+        })?;
+        if len == 0 {
+            return Err(DataError::Empty { path: path.to_owned() });
+        }
+        let chars = seen.iter().enumerate().filter(|(_, seen)| **seen);
+        Ok(Self { vocab: Vocab::new(chars.filter_map(|(c, _)| char::from_u32(c as u32))), len, sha256 })
+    }
+}
+
+/// Calls `f` with each character of a UTF-8 file, CRLF and CR as LF. The SHA-256 of its bytes.
+fn for_each_char(path: &Path, mut f: impl FnMut(char)) -> Result<String, DataError> {
     let io = |source| DataError::Io { path: path.to_owned(), source };
     let mut file = File::open(path).map_err(io)?;
     if !file.metadata().map_err(io)?.is_file() {
         return Err(DataError::NotAFile { path: path.to_owned() });
     }
     let mut buffer = vec![0u8; CHUNK];
+    let mut sha256 = digest::Context::new(&digest::SHA256);
     let (mut kept, mut offset, mut after_cr) = (0, 0u64, false);
     loop {
         let read = file.read(&mut buffer[kept..]).map_err(io)?;
+        sha256.update(&buffer[kept..kept + read]);
         let bytes = &buffer[..kept + read];
         let valid = match std::str::from_utf8(bytes) {
             Ok(text) => text,
@@ -351,7 +372,7 @@ fn for_each_char(path: &Path, mut f: impl FnMut(char)) -> Result<(), DataError> 
         kept = total - used;
         offset += used as u64;
         if read == 0 {
-            return Ok(());
+            return Ok(sha256.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect());
         }
     }
 }

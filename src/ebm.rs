@@ -68,6 +68,19 @@ impl Output {
         }
     }
 
+    /// Scalars that are finite where all numbers of the step are, still on the device: what comes of what last.
+    pub(crate) fn vitals(&self) -> Metrics {
+        // 0 · x is 0 where x is finite, and NaN elsewhere; a sum of x itself could overflow.
+        let nothing = |x: &Tensor| (x.detach() * 0.0).sum(Kind::Float);
+        let mut vitals = Metrics::default();
+        vitals.add("the energies", &nothing(&self.energies));
+        if let Some((_, phases)) = &self.contrastive {
+            vitals.add("the chains", &nothing(phases.moved()));
+        }
+        vitals.add("the loss", &self.loss);
+        vitals
+    }
+
     /// Scalars to report, still on the device. They are computed here and not in [`Ebm::forward`]: few steps are logged.
     pub fn metrics(&self, targets: &Tensor) -> Metrics {
         no_grad(|| {

@@ -31,6 +31,17 @@ pub enum Error {
         /// The system's reason
         source: std::io::Error,
     },
+    /// Two trainers for one run.
+    #[error(
+        "{dir} is in use by another train ({holder}): nothing was changed; wait for its end, or give a run of its own \
+         with another out_dir="
+    )]
+    RunInUse {
+        /// The run directory
+        dir: PathBuf,
+        /// What the lock file says of its holder
+        holder: String,
+    },
     /// Weights & Biases.
     #[error(transparent)]
     Wandb(#[from] WandbError),
@@ -44,16 +55,33 @@ pub enum Error {
         /// What the JSON reader says
         reason: String,
     },
-    /// A loss that is not a number.
+    /// A model that the memory cannot hold.
     #[error(
-        "the loss is {loss} at step {step} (learning rate {lr:.3e}): the run is stopped. {last_good}; \
-         a smaller train.learning_rate or train.grad_clip often helps"
+        "the model has {parameters} parameters: to {action} it takes at least {needed:.1} GB of memory, and {available:.1} GB are \
+         available; make it smaller (model.n_layer, model.n_embd, data.batch_size)"
+    )]
+    TooLarge {
+        /// train or read
+        action: &'static str,
+        /// Parameters of the model
+        parameters: u128,
+        /// GB that it takes at least
+        needed: f64,
+        /// GB that there are
+        available: f64,
+    },
+    /// A training step that holds what is not a number.
+    #[error(
+        "{fault} at step {step} (learning rate {lr:.3e}): the run is stopped{after}. {last_good}; \
+         a smaller train.learning_rate or train.grad_clip often helps, or train.on_nonfinite=skip or rollback"
     )]
     NonFinite {
-        /// NaN or infinite
-        loss: f64,
-        /// The step it was first seen in: on the CPU the one it arose in, elsewhere a logged one
+        /// What is NaN or infinite
+        fault: String,
+        /// The step it arose in
         step: i64,
+        /// How many others the run had survived, in words
+        after: String,
         /// Learning rate of that step
         lr: f64,
         /// Which checkpoint to go on from
@@ -86,7 +114,7 @@ pub enum Error {
     /// A checkpoint of another text.
     #[error(
         "{checkpoint} knows {found} characters and {data} has {expected} of its own: the vocabularies differ; \
-         resume on the text it was trained on"
+         take the text it was trained on, or with train.allow_other_data=true one that has no other characters"
     )]
     OtherVocabulary {
         /// The checkpoint
@@ -97,6 +125,29 @@ pub enum Error {
         expected: usize,
         /// Characters of the checkpoint
         found: usize,
+    },
+    /// A resume on another text.
+    #[error(
+        "{checkpoint} was trained on another text than {data} (SHA-256 {recorded} and {found}); give that text with \
+         data.data_path=, or go on with this one by train.allow_other_data=true"
+    )]
+    OtherData {
+        /// The checkpoint
+        checkpoint: PathBuf,
+        /// The text
+        data: PathBuf,
+        /// The digest in the checkpoint, shortened
+        recorded: String,
+        /// That of the text
+        found: String,
+    },
+    /// The text of a checkpoint is not where it was.
+    #[error("{checkpoint} was trained on {data}, which is not here; give a text with data_path=FILE")]
+    NoData {
+        /// The checkpoint
+        checkpoint: PathBuf,
+        /// The text
+        data: PathBuf,
     },
     /// No checkpoint given and none found.
     #[error("no checkpoint under {out_dir}; train first (cargo run --release --bin train), or give checkpoint=FILE")]

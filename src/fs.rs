@@ -1,14 +1,15 @@
 //! Files that are whole or absent.
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
 
 /// Writes a sibling, flushes it to the disk and renames it over `path`, so that a crash leaves the old file or the new one.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let sibling = path.with_extension(format!("tmp{}", std::process::id()));
+    let mut sibling = path.as_os_str().to_owned();
+    sibling.push(format!(".{}.tmp", std::process::id()));
     let write = || {
         let mut file = File::create(&sibling)?;
         file.write_all(bytes)?;
@@ -21,17 +22,26 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     })
 }
 
-/// Makes `run_YYYYMMDD_HHMMSS` under `out_dir`; a second run in the same second gets `_2`, and so on.
-pub fn create_run_dir(out_dir: &Path) -> Result<PathBuf, Error> {
-    fs::create_dir_all(out_dir).map_err(Error::io(out_dir))?;
-    let name = chrono::Local::now().format("run_%Y%m%d_%H%M%S").to_string();
+/// Waits until the disk has the names of a folder: what was renamed into it then outlives a power cut.
+pub fn sync_dir(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}
+
+/// Makes a file or folder `stem` in `dir`; where that exists, `stem_2`, `stem_3`, … What `make` gives, and the path.
+pub fn make_new<T>(
+    dir: &Path,
+    stem: &str,
+    extension: &str,
+    make: impl Fn(&Path) -> io::Result<T>,
+) -> Result<(PathBuf, T), Error> {
     for n in 1u32.. {
-        let path = out_dir.join(if n == 1 { name.clone() } else { format!("{name}_{n}") });
-        match fs::create_dir(&path) {
-            Ok(()) => return Ok(path),
-            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+        let number = if n == 1 { String::new() } else { format!("_{n}") };
+        let path = dir.join(format!("{stem}{number}{extension}"));
+        match make(&path) {
+            Ok(made) => return Ok((path, made)),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
             Err(source) => return Err(Error::Io { path, source }),
         }
     }
-    Err(Error::Io { path: out_dir.to_owned(), source: std::io::ErrorKind::AlreadyExists.into() })
+    Err(Error::Io { path: dir.to_owned(), source: io::ErrorKind::AlreadyExists.into() })
 }

@@ -9,6 +9,8 @@ use crate::config::ModelOverrides;
 use crate::data::{Corpus, Vocab};
 use crate::ebm::Ebm;
 use crate::error::Error;
+use crate::memory;
+use crate::provenance::short;
 
 /// A model with its file.
 #[derive(Debug)]
@@ -44,33 +46,49 @@ pub fn load(
     }
     let mut config = checkpoint.model.clone();
     config.apply(overrides)?;
+    memory::check_weights(&config, device)?;
     let ebm = Ebm::new(&config, device);
     checkpoint.load_model(&ebm)?;
     // The file's alpha is a tensor; one given by name wins over it.
     if overrides.keys().any(|key| key.ends_with("alpha_value") || key.ends_with("think_lr")) {
         ebm.set_alpha(config.alpha_value);
     }
-    notes.push(format!("Loaded model from step {}", checkpoint.step));
+    let made_by = checkpoint.ours.as_ref().map(|extra| format!(", made by {}", extra.made_by));
+    notes.push(format!("Loaded model from step {}{}", checkpoint.step, made_by.unwrap_or_default()));
     Ok(Loaded { checkpoint, ebm, notes })
 }
 
 impl Loaded {
-    /// The text that was asked for, else the one that the checkpoint records where it is still there, else Shakespeare.
-    pub fn data_path(&self, asked: Option<&Path>) -> PathBuf {
-        let recorded = self.checkpoint.data_path.as_deref().filter(|path| path.is_file());
-        asked.or(recorded).unwrap_or(Path::new("shakespeare.txt")).to_owned()
+    /// The text that was asked for, else the one that the checkpoint records, else Shakespeare.
+    pub fn data_path(&self, asked: Option<&Path>) -> Result<PathBuf, Error> {
+        match (asked, &self.checkpoint.data_path) {
+            (None, Some(data)) if !data.is_file() => {
+                Err(Error::NoData { checkpoint: self.checkpoint.path.clone(), data: data.clone() })
+            }
+            (asked, recorded) => Ok(asked.or(recorded.as_deref()).unwrap_or(Path::new("shakespeare.txt")).to_owned()),
+        }
     }
 
-    /// The vocabulary of the file, else that of the text at `data_path`, which must fit the model.
-    pub fn vocab(&self, data_path: &Path) -> Result<Vocab, Error> {
+    /// What to say where the text has changed since the training.
+    pub fn doubts(&self, corpus: &Corpus) -> Option<String> {
+        let recorded = self.checkpoint.ours.as_ref()?.made_by.data_sha256.as_deref()?;
+        let trained_on_it = self.checkpoint.data_path.as_ref() == Some(&corpus.path);
+        (trained_on_it && recorded != corpus.sha256).then(|| {
+            let (data, recorded, found) = (corpus.path.display(), short(recorded), short(&corpus.sha256));
+            format!("{data} is not what the model was trained on (SHA-256 {found}, then {recorded})")
+        })
+    }
+
+    /// The vocabulary of the file, else that of the text at [`Loaded::data_path`], which must fit the model.
+    pub fn vocab(&self, asked: Option<&Path>) -> Result<Vocab, Error> {
         let vocab = match self.checkpoint.vocab() {
             Some(vocab) => vocab,
-            None => Corpus::read(data_path)?.vocab,
+            None => Corpus::read(&self.data_path(asked)?)?.vocab,
         };
         if vocab.len() as i64 == self.ebm.config.vocab_size {
             return Ok(vocab);
         }
-        let (checkpoint, data) = (self.checkpoint.path.clone(), PathBuf::from(data_path));
+        let (checkpoint, data) = (self.checkpoint.path.clone(), self.data_path(asked)?);
         let (expected, found) = (vocab.len(), self.ebm.config.vocab_size as usize);
         Err(Error::OtherVocabulary { checkpoint, data, expected, found })
     }

@@ -73,7 +73,8 @@ pub struct GroupSettings {
 pub struct AdamW {
     groups: Vec<Group>,
     betas: (f64, f64),
-    lr: f64,
+    /// Learning rate of the last step, which checkpoints record
+    pub lr: f64,
     /// Number of steps taken: PyTorch's `step` of every parameter
     pub step: i64,
 }
@@ -114,21 +115,41 @@ impl AdamW {
         }
     }
 
-    /// Scales the gradients so that their norm is at most `max_norm` (0: no limit). Gives the norm before.
-    pub fn clip_grad_norm(&mut self, max_norm: f64) -> Tensor {
-        let norms: Vec<Tensor> = self.groups.iter().filter_map(|g| g.grad.as_ref()).map(Tensor::norm).collect();
-        let norm = Tensor::stack(&norms, 0).norm();
+    /// The norm of the gradients held, over all parameters.
+    pub fn grad_norm(&self) -> Tensor {
+        let norms: Vec<Tensor> = self.held().map(Tensor::norm).collect();
+        Tensor::stack(&norms, 0).norm()
+    }
+
+    /// Scales the gradients, whose norm is `norm`, so that it is at most `max_norm` (0: no limit).
+    pub fn clip_grad_norm(&mut self, norm: &Tensor, max_norm: f64) {
         if max_norm > 0.0 {
-            let coef = ((&norm + CLIP_EPS).reciprocal() * max_norm).clamp_max(1.0);
+            let coef = ((norm + CLIP_EPS).reciprocal() * max_norm).clamp_max(1.0);
             for grad in self.groups.iter_mut().filter_map(|g| g.grad.as_mut()) {
                 let _ = grad.g_mul_(&coef);
             }
         }
-        norm
     }
 
-    /// One update with learning rate `lr`; the gradients are used up.
+    /// Throws away the gradients held.
+    pub fn drop_gradients(&mut self) {
+        self.groups.iter_mut().for_each(|g| g.grad = None);
+    }
+
+    /// Forgets everything but the parameters, as before the first step.
+    pub fn reset(&mut self) {
+        self.drop_gradients();
+        self.step = 0;
+        for group in &mut self.groups {
+            let _ = (group.exp_avg.zero_(), group.exp_avg_sq.zero_());
+        }
+    }
+
+    /// One update with learning rate `lr`; the gradients are used up. Without gradients there is none.
     pub fn step(&mut self, lr: f64) {
+        if self.held().next().is_none() {
+            return;
+        }
         self.step += 1;
         self.lr = lr;
         let (beta1, beta2) = self.betas;

@@ -4,21 +4,26 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tch::{Device, Kind, Tensor, no_grad};
+use tch::{Kind, Tensor, no_grad};
 
 use crate::batches::{Batches, Position, mix, spread};
 use crate::checkpoint::{self, Checkpoint, Extra, find};
-use crate::config::{Config, Dtype, to_yaml};
+use crate::config::{Config, Dtype, OnNonfinite, to_yaml};
 use crate::contrastive::Contrastive;
 use crate::data::{Corpus, Split};
 use crate::device;
-use crate::ebm::{Ebm, cross_entropy};
+use crate::ebm::{Ebm, Output, cross_entropy};
 use crate::energy;
 use crate::error::Error;
-use crate::fs::{create_run_dir, write_atomically};
+use crate::fs::{sync_dir, write_atomically};
+use crate::memory;
 use crate::metrics::{Metrics, row};
+use crate::nonfinite;
 use crate::optim::{AdamW, learning_rate};
 use crate::profile::Profile;
+use crate::provenance::Provenance;
+use crate::resume::{Start, read_corpus, resume};
+use crate::run_dir::{self, RunDir};
 use crate::sample;
 use crate::tracking::{End, Trackers};
 use crate::transformer::Pass;
@@ -45,8 +50,13 @@ struct Run {
     start: i64,
     position: Position,
     best_val_nll: Option<f64>,
-    run_dir: PathBuf,
-    last_saved: Option<PathBuf>,
+    run_dir: RunDir,
+    /// Steps so far that held what is no number
+    nonfinite: i64,
+    /// The newest checkpoint that a step without a fault went on from, or else the best
+    last_good: Option<PathBuf>,
+    /// A newer one that no step has gone on from yet
+    unproven: Option<PathBuf>,
     tracker: Trackers,
 }
 
@@ -72,49 +82,49 @@ impl Run {
     fn set_up(config: &Config, overrides: &[String], one_of_several: bool) -> Result<Self, Error> {
         let mut config = config.clone();
         let device = device::resolve(&config.train.device)?;
-        let corpus = Corpus::read(&config.data.data_path)?;
+        let resumed = config.load_checkpoint.as_deref().map(Checkpoint::read).transpose()?;
+        let corpus = read_corpus(&config, resumed.as_ref())?;
         config.model.vocab_size = corpus.vocab.len() as i64;
         corpus.windows(Split::Train, config.data.block_size, config.data.batch_size as usize)?;
         if config.train.eval_interval > 0 {
             corpus.windows(Split::Val, config.data.block_size, 1)?;
         }
-        let resumed = config.load_checkpoint.as_deref().map(Checkpoint::read).transpose()?;
 
+        memory::check_training(&config, device)?;
         tch::manual_seed(config.train.seed);
         let ebm = Ebm::new(&config.model, device);
         let mut contrastive = Contrastive::new(&config.model);
         let mut optimizer = AdamW::new(ebm.params(), &config.train, &config.model);
-        if let Some(checkpoint) = &resumed {
-            resume(checkpoint, &config, &corpus, &ebm, &mut optimizer)?;
-            if let Some(contrastive) = &mut contrastive {
-                checkpoint.load_chains(contrastive, &config, device)?;
-            }
-        }
+        let state = (&ebm, &mut optimizer, contrastive.as_mut());
+        let start = match &resumed {
+            Some(checkpoint) => resume(checkpoint, &config, &corpus, state)?,
+            None => Start::default(),
+        };
 
-        let start = resumed.as_ref().map_or(0, |c| c.step);
-        let own = resumed.as_ref().filter(|_| !one_of_several);
-        let existing = own.and_then(|c| run_dir_of(&c.path, &config.out_dir));
-        let (run_dir, tracker) = open_run(existing, &config, overrides, start)?;
-        let ours = resumed.as_ref().and_then(|c| c.ours.as_ref());
+        let own = start.checkpoint.as_deref().filter(|_| !one_of_several && !start.apart);
+        let existing = own.and_then(|path| run_dir::of_checkpoint(path, &config.out_dir));
+        let (run_dir, tracker) = open_run(existing, &config, overrides, start.step)?;
         let mut run = Self {
             corpus: Arc::new(corpus),
             ebm,
             optimizer,
             contrastive,
-            start,
-            position: ours.map_or_else(Position::default, |extra| extra.position),
-            best_val_nll: ours.and_then(|extra| extra.best_val_nll),
+            start: start.step,
+            position: start.position,
+            best_val_nll: start.best_val_nll,
             run_dir,
-            last_saved: resumed.as_ref().map(|c| c.path.clone()),
+            nonfinite: start.nonfinite,
+            last_good: None,
+            unproven: start.checkpoint.filter(|_| !start.apart),
             tracker,
             config,
         };
-        run.announce(resumed.as_ref());
+        run.announce(start.notes);
         Ok(run)
     }
 
     /// Says what is about to happen.
-    fn announce(&mut self, resumed: Option<&Checkpoint>) {
+    fn announce(&mut self, resumed: Vec<String>) {
         let (config, corpus) = (&self.config, &self.corpus);
         let mut notes = vec![
             format!(
@@ -135,74 +145,70 @@ impl Run {
                 self.ebm.params().numel(),
                 config.data.batch_size * config.data.block_size
             ),
-            format!("Run directory: {}", self.run_dir.display()),
+            format!("Run directory: {}", self.run_dir.path.display()),
         ];
+        if let Err(reason) = &self.run_dir.lock {
+            notes.push(format!("It cannot be locked ({reason}): nothing keeps a second train from writing there"));
+        }
         if config.train.compile {
             notes.push(
                 "train.compile=true: libtorch has no compiler outside Python; the run is eager, as without it".into(),
             );
         }
-        if let Some(checkpoint) = resumed {
-            notes.push(format!("Resumed from {} at step {}", checkpoint.path.display(), checkpoint.step));
-            if checkpoint.ours.is_none() {
-                notes.push(
-                    "It comes from PyTorch, which does not record the data order: a new pass over the text begins"
-                        .into(),
-                );
-            }
-        }
+        notes.extend(resumed);
         notes.push(format!("Training from step {} to {}", self.start, config.train.max_steps));
         notes.iter().for_each(|note| self.tracker.note(note));
     }
 
     /// The training loop.
     fn train(&mut self, stop: &AtomicUsize) -> Result<Outcome, Error> {
-        let (train, model) = (self.config.train.clone(), self.config.model.clone());
+        let train = self.config.train.clone();
         let pass = Pass { remat: train.remat, ..Pass::train(kind(train.dtype)) };
-        let mut batches = Batches::new(&self.corpus, &self.config, self.position, self.ebm.device())?;
+        self.save_the_start()?;
+        let mut batches = self.batches()?;
         let mut profile = Profile::start(self.ebm.device(), train.profile);
-        for step in self.start..train.max_steps {
+        let mut step = self.start;
+        while step < train.max_steps {
             // every random number of this step comes from (seed, step), so that a resumed run repeats none and misses none
-            tch::manual_seed(mix(train.seed as u64 ^ mix(step as u64)) as i64);
+            tch::manual_seed(mix(self.position.seed(train.seed) ^ mix(step as u64)) as i64);
             let lr = learning_rate(step, &train);
 
-            // forward: System 2 joins after the warm-up
+            // forward
             let (idx, targets) = batches.next(&mut self.position)?; // (B, T) each
             profile.lap("batch");
-            let refine_steps = (step >= model.warmup_steps_no_refine).then_some(model.refine_steps);
-            let mut output = self.ebm.forward(&idx, &targets, refine_steps, pass);
-            if let Some(contrastive) = &mut self.contrastive {
-                let phases = contrastive.phases(&self.ebm, &targets, &output.energies, pass);
-                output.add_contrastive(phases, model.contrastive_weight);
-            }
+            let mut output = self.forward(&idx, &targets, step, pass);
             let forward = profile.lap("forward");
 
-            // a loss that is not a number must not reach the weights; reading it is free on the CPU, elsewhere only when logged
-            let log = step % train.log_interval == 0;
-            if log || self.ebm.device() == Device::Cpu {
-                self.check_finite(&output.loss, step, lr)?;
-            }
-
-            // backward, and the optimizer on accumulation boundaries
+            // backward
             output.backward(&self.ebm, &mut self.optimizer, train.grad_accum_steps);
             let backward = profile.lap("backward");
+
+            // what is no number must not reach the weights; one read from the device
+            let norm = self.optimizer.grad_norm();
+            let fault = nonfinite::find(&output, &norm, &self.ebm, &self.optimizer);
+            if let Some(earlier) = self.judge(fault.as_deref(), step, lr)? {
+                (step, batches) = (earlier, self.batches()?);
+                continue;
+            }
+            profile.lap("check");
+
+            // the optimizer, on accumulation boundaries
             let done = step + 1;
             let boundary = done % train.grad_accum_steps == 0;
             let mut metrics = Metrics::default();
             if boundary {
-                metrics.add("grad_norm", &self.optimizer.clip_grad_norm(train.grad_clip));
+                metrics.add("grad_norm", &norm);
+                self.optimizer.clip_grad_norm(&norm, train.grad_clip);
                 self.optimizer.step(lr);
             }
             profile.lap("optimizer");
 
             // log
-            if log {
+            if step % train.log_interval == 0 {
                 metrics.extend(&output.metrics(&targets));
                 metrics.add("alpha", &self.ebm.alpha);
                 metrics.add("loss", &output.loss);
-                let head = [("lr", lr), ("time/forward", forward), ("time/backward", backward)];
-                let head = head.into_iter().map(|(name, value)| (name.to_owned(), value));
-                self.tracker.log(&row(step, head.chain(metrics.read())))?; // read from the device
+                self.log(step, &metrics, [("lr", lr), ("time/forward", forward), ("time/backward", backward)])?;
             }
             self.tracker.progress(done);
             profile.lap("log");
@@ -211,9 +217,9 @@ impl Run {
             if due(train.eval_interval, done, train.grad_accum_steps) {
                 self.evaluate(done)?;
             }
-            if due(self.config.save_interval, done, train.grad_accum_steps) {
+            if fault.is_none() && due(self.config.save_interval, done, train.grad_accum_steps) {
                 self.save(&format!("ckpt_step_{done}.pt"), done)?;
-                find::prune(&self.run_dir, done.unsigned_abs());
+                self.prune(done);
             }
             if stop.load(Ordering::Relaxed) != 0 && boundary && done < train.max_steps {
                 let path = self.save(&format!("ckpt_step_{done}.pt"), done)?;
@@ -221,6 +227,7 @@ impl Run {
                 return Ok(Outcome::Interrupted(path));
             }
             profile.lap("eval, save");
+            step = done;
         }
         if train.profile {
             profile.summary(train.max_steps - self.start).iter().for_each(|line| self.tracker.note(line));
@@ -228,6 +235,96 @@ impl Run {
         let path = self.save("final.pt", train.max_steps)?;
         self.tracker.note("Training complete");
         Ok(Outcome::Finished(path))
+    }
+
+    /// The loss on `idx`, `targets` (B, T): System 2 joins after the warm-up, and a contrastive loss where there is one.
+    fn forward(&mut self, idx: &Tensor, targets: &Tensor, step: i64, pass: Pass) -> Output {
+        let model = &self.config.model;
+        let refine_steps = (step >= model.warmup_steps_no_refine).then_some(model.refine_steps);
+        let mut output = self.ebm.forward(idx, targets, refine_steps, pass);
+        if let Some(contrastive) = &mut self.contrastive {
+            let phases = contrastive.phases(&self.ebm, targets, &output.energies, pass);
+            output.add_contrastive(phases, model.contrastive_weight);
+        }
+        output
+    }
+
+    /// A run that may have to roll back needs something to roll back to.
+    fn save_the_start(&mut self) -> Result<(), Error> {
+        if self.config.train.on_nonfinite == OnNonfinite::Rollback && self.unproven.is_none() {
+            self.save(&format!("ckpt_step_{}.pt", self.start), self.start)?;
+        }
+        Ok(())
+    }
+
+    /// The batches from where the run stands.
+    fn batches(&self) -> Result<Batches, Error> {
+        Ok(Batches::new(&self.corpus, &self.config, self.position, self.ebm.device())?)
+    }
+
+    /// A row of a step for everybody who listens; from the first step on that held what is no number, their count is in it.
+    fn log<const N: usize>(&mut self, step: i64, metrics: &Metrics, head: [(&str, f64); N]) -> Result<(), Error> {
+        let head = head.into_iter().map(|(name, value)| (name.to_owned(), value));
+        let nonfinite = (self.nonfinite > 0).then(|| ("nonfinite".to_owned(), self.nonfinite as f64));
+        self.tracker.log(&row(step, head.chain(metrics.read()).chain(nonfinite))) // read from the device
+    }
+
+    /// After a step without a fault the checkpoint that it came from is a good one. After one with a fault its update is dropped, and
+    /// where the run rolls back the step to go on from is given; an error where `train.on_nonfinite` is stop, and after too many.
+    fn judge(&mut self, fault: Option<&str>, step: i64, lr: f64) -> Result<Option<i64>, Error> {
+        let Some(fault) = fault else {
+            self.last_good = self.unproven.take().or(self.last_good.take());
+            return Ok(None);
+        };
+        let (survived, most) = (self.nonfinite, self.config.train.nonfinite_retries);
+        let target = self.last_good.clone().or_else(|| self.unproven.clone());
+        let count = format!("{} of at most {most}, train.nonfinite_retries", survived + 1);
+        self.nonfinite += 1;
+        match (self.config.train.on_nonfinite, target) {
+            (OnNonfinite::Skip, _) if survived < most => {
+                self.tracker.note(&format!("{fault} at step {step}: it is skipped ({count})"));
+                self.optimizer.drop_gradients();
+                self.contrastive.iter_mut().for_each(Contrastive::undo);
+                Ok(None)
+            }
+            (OnNonfinite::Rollback, Some(path)) if survived < most => {
+                self.tracker.note(&format!("{fault} at step {step}: back to {} ({count})", path.display()));
+                self.roll_back(&path).map(Some)
+            }
+            _ => {
+                let after = if survived > 0 { format!(" after {survived} others") } else { String::new() };
+                let (fault, last_good) = (fault.to_owned(), self.last_good());
+                Err(Error::NonFinite { fault, step, after, lr, last_good })
+            }
+        }
+    }
+
+    /// Puts the run back to one of its checkpoints, with another order of the data and other random numbers from there on. The step.
+    fn roll_back(&mut self, path: &Path) -> Result<i64, Error> {
+        let order = self.position.order + 1;
+        let checkpoint = Checkpoint::read(path)?;
+        self.optimizer.reset();
+        self.contrastive = Contrastive::new(&self.config.model);
+        let state = (&self.ebm, &mut self.optimizer, self.contrastive.as_mut());
+        let start = resume(&checkpoint, &self.config, &self.corpus, state)?;
+        self.position = Position { order, ..start.position };
+        self.best_val_nll = start.best_val_nll;
+        // A later checkpoint led to this, and must not be gone on from.
+        if let Some(ruined) = self.unproven.take().filter(|unproven| unproven != path) {
+            let mut aside = ruined.clone().into_os_string();
+            aside.push(".ruined");
+            std::fs::rename(&ruined, aside).map_err(Error::io(&ruined))?;
+        }
+        self.unproven = Some(path.to_owned());
+        self.tracker.rewind(&self.run_dir.path, start.step)?;
+        Ok(start.step)
+    }
+
+    /// Drops old checkpoints, once the new one is on the disk for good.
+    fn prune(&self, done: i64) {
+        if sync_dir(&self.run_dir.path).is_ok() {
+            find::prune(&self.run_dir.path, done.unsigned_abs());
+        }
     }
 
     /// NLL of both systems on the fixed batches of both splits; the best validation result is kept as `best.pt`.
@@ -244,7 +341,8 @@ impl Run {
         }
         if val.is_finite() && self.best_val_nll.is_none_or(|best| val < best) {
             self.best_val_nll = Some(val);
-            self.write("best.pt", done)?;
+            let path = self.write("best.pt", done)?;
+            self.last_good.get_or_insert(path);
         }
         Ok(())
     }
@@ -289,20 +387,18 @@ impl Run {
         Ok([0, 1].map(|i| sums.iter().map(|nll| nll[i]).sum::<f64>() / n)) // read from the device
     }
 
-    fn check_finite(&self, loss: &Tensor, step: i64, lr: f64) -> Result<(), Error> {
-        let loss = loss.double_value(&[]); // read from the device
-        if loss.is_finite() { Ok(()) } else { Err(Error::NonFinite { loss, step, lr, last_good: self.last_good() }) }
-    }
-
     fn last_good(&self) -> String {
-        match &self.last_saved {
+        let doubtful = self.unproven.as_ref().map(|path| format!("{} led to this, and may be ruined", path.display()));
+        let good = match &self.last_good {
             Some(path) => format!("the last good checkpoint is {}", path.display()),
-            None => "no checkpoint was written before it".to_owned(),
-        }
+            None => "there is no good checkpoint before it".to_owned(),
+        };
+        [Some(good), doubtful].into_iter().flatten().collect::<Vec<_>>().join("; ")
     }
 
     fn save(&mut self, name: &str, done: i64) -> Result<PathBuf, Error> {
         let path = self.write(name, done)?;
+        self.unproven = Some(path.clone());
         self.tracker.note(&format!("Saved checkpoint: {}", path.display()));
         Ok(path)
     }
@@ -312,44 +408,18 @@ impl Run {
             let (step, lr) = (done - 1, learning_rate(done - 1, &self.config.train));
             return Err(Error::NonFiniteWeights { step, lr, last_good: self.last_good() });
         }
-        let path = self.run_dir.join(name);
+        let path = self.run_dir.path.join(name);
         let extra = Extra {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            commit: option_env!("NANOEBM_GIT_COMMIT").map(str::to_owned),
+            made_by: Provenance::here(&self.corpus.sha256),
             config: self.config.clone(),
             vocab: self.corpus.vocab.chars().iter().collect(),
             position: self.position,
             best_val_nll: self.best_val_nll,
+            nonfinite: self.nonfinite,
         };
         checkpoint::save(&path, &self.ebm, &self.optimizer, self.contrastive.as_ref(), done, &extra)?;
-        self.last_saved = Some(path.clone());
         Ok(path)
     }
-}
-
-/// Puts a checkpoint's weights and optimizer into this run, after checking that they belong to it.
-fn resume(
-    checkpoint: &Checkpoint,
-    config: &Config,
-    corpus: &Corpus,
-    ebm: &Ebm,
-    optimizer: &mut AdamW,
-) -> Result<(), Error> {
-    let (path, step, max_steps) = (checkpoint.path.clone(), checkpoint.step, config.train.max_steps);
-    let (expected, found) = (corpus.vocab.len(), checkpoint.model.vocab_size as usize);
-    if checkpoint.vocab().map_or(found != expected, |vocab| vocab != corpus.vocab) {
-        let data = corpus.path.clone();
-        return Err(Error::OtherVocabulary { checkpoint: path, data, expected, found });
-    }
-    checkpoint.check_shapes(&config.model)?;
-    if step >= max_steps {
-        return Err(Error::AlreadyDone { path, step, max_steps });
-    }
-    checkpoint.load_model(ebm)?;
-    if !config.model.alpha_learnable {
-        ebm.set_alpha(config.model.alpha_value); // a setting of this run, not something that was learnt
-    }
-    Ok(checkpoint.load_optimizer(optimizer)?)
 }
 
 /// The run's directory with its configuration in it, and its listeners; of a new directory nothing stays if that fails.
@@ -358,23 +428,18 @@ fn open_run(
     config: &Config,
     overrides: &[String],
     start: i64,
-) -> Result<(PathBuf, Trackers), Error> {
-    let new = existing.is_none();
-    let run_dir = existing.map_or_else(|| create_run_dir(&config.out_dir), Ok)?;
-    let opened = write_atomically(&run_dir.join("config.yaml"), to_yaml(config).as_bytes())
-        .and_then(|()| write_atomically(&run_dir.join("overrides.yaml"), to_yaml(&overrides).as_bytes()))
-        .and_then(|()| Trackers::open(config, &run_dir, start));
-    if opened.is_err() && new {
-        let _ = std::fs::remove_dir_all(&run_dir);
+) -> Result<(RunDir, Trackers), Error> {
+    let run_dir = existing.map_or_else(|| RunDir::create(&config.out_dir), RunDir::take_over)?;
+    let opened = write_atomically(&run_dir.path.join("config.yaml"), to_yaml(config).as_bytes())
+        .and_then(|()| write_atomically(&run_dir.path.join("overrides.yaml"), to_yaml(&overrides).as_bytes()))
+        .and_then(|()| Trackers::open(config, &run_dir.path, start));
+    match opened {
+        Ok(tracker) => Ok((run_dir, tracker)),
+        Err(error) => {
+            run_dir.abandon();
+            Err(error)
+        }
     }
-    Ok((run_dir, opened?))
-}
-
-/// The directory of a checkpoint, where it is a run's own under `out_dir`: the run goes on there.
-fn run_dir_of(checkpoint: &Path, out_dir: &Path) -> Option<PathBuf> {
-    let dir = checkpoint.parent()?;
-    let runs = dir.canonicalize().ok()?.parent()?.to_owned();
-    (dir.join("metrics.jsonl").is_file() && out_dir.canonicalize().ok()? == runs).then(|| dir.to_owned())
 }
 
 /// Whether something that happens every `interval` steps falls on this accumulation boundary; 0 or less is never.

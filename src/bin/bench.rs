@@ -16,7 +16,7 @@ use nanoebm::optim::AdamW;
 use nanoebm::profile::Profile;
 use nanoebm::sample::{Chooser, Generation};
 use nanoebm::transformer::Pass;
-use nanoebm::{device, program, train};
+use nanoebm::{device, memory, program, train};
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
 
@@ -65,6 +65,7 @@ fn measure(config: &Config, flags: &Flags) -> anyhow::Result<Value> {
     let device = device::resolve(&config.train.device)?;
     let corpus = Arc::new(Corpus::read(&config.data.data_path)?);
     config.model.vocab_size = corpus.vocab.len() as i64;
+    memory::check_training(&config, device)?;
     tch::manual_seed(config.train.seed);
     let ebm = Ebm::new(&config.model, device);
     let compute = train::kind(config.train.dtype);
@@ -130,7 +131,8 @@ fn training_steps(config: &Config, corpus: &Arc<Corpus>, ebm: &Ebm, most: usize)
         let contrast = watch.lap("contrastive");
         output.backward(ebm, &mut optimizer, 1);
         let backward = watch.lap("backward");
-        let _ = optimizer.clip_grad_norm(config.train.grad_clip);
+        let norm = optimizer.grad_norm();
+        optimizer.clip_grad_norm(&norm, config.train.grad_clip);
         optimizer.step(config.train.learning_rate);
         steps.push([batch, forward, contrast, backward, watch.lap("optimizer")]);
     }

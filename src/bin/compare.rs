@@ -56,14 +56,14 @@ fn measure(config: &CompareConfig, output: Output) -> anyhow::Result<Comparison>
         // Each has a file of its own: there is no newest one to look for.
         loaded.push(load(candidate.checkpoint.as_deref(), Path::new(""), &candidate.model, device)?);
     }
-    let path = loaded[0].data_path(config.data_path.as_deref());
+    let path = loaded[0].data_path(config.data_path.as_deref())?;
     let contenders = candidates.iter().zip(&loaded).map(|((name, candidate), loaded)| {
         Ok(Contender {
             name,
             checkpoint: loaded.checkpoint.path.display().to_string(),
             step: loaded.checkpoint.step,
             ebm: &loaded.ebm,
-            vocab: loaded.vocab(&path)?,
+            vocab: loaded.vocab(Some(&path))?,
             refine_steps: candidate.refine_steps.unwrap_or(loaded.ebm.config.refine_steps),
             settings: settings(candidate),
         })
@@ -71,6 +71,7 @@ fn measure(config: &CompareConfig, output: Output) -> anyhow::Result<Comparison>
     let contenders: Vec<Contender> = contenders.collect::<anyhow::Result<_>>()?;
     let block_size = shared_block_size(&contenders, config.block_size)?;
     let corpus = Corpus::read_with(&path, &contenders[0].vocab)?;
+    loaded.iter().filter_map(|loaded| loaded.doubts(&corpus)).for_each(|doubts| eprintln!("⚠ {doubts}"));
     let mut windows = Windows::consecutive(&corpus, config.split.into(), block_size)?;
     windows.offsets.truncate(config.max_windows.map_or(usize::MAX, |n| n as usize));
     if output == Output::Text {

@@ -52,8 +52,11 @@ fn measure(config: &EvalConfig, output: Output) -> anyhow::Result<Report> {
     let device = device::resolve(&config.device)?;
     let loaded = load(config.checkpoint.as_deref(), &config.out_dir, &config.model, device)?;
     let ebm = &loaded.ebm;
-    let path = loaded.data_path(config.data_path.as_deref());
-    let corpus = Corpus::read_with(&path, &loaded.vocab(&path)?)?;
+    let path = loaded.data_path(config.data_path.as_deref())?;
+    let corpus = Corpus::read_with(&path, &loaded.vocab(Some(&path))?)?;
+    if let Some(doubts) = loaded.doubts(&corpus) {
+        eprintln!("⚠ {doubts}");
+    }
     let mut windows = Windows::consecutive(&corpus, config.split.into(), ebm.config.block_size)?;
     windows.offsets.truncate(config.max_windows.map_or(usize::MAX, |n| n as usize));
     let count = windows.offsets.len();

@@ -38,7 +38,7 @@ fn sample(config: &SampleConfig, quiet: bool) -> anyhow::Result<()> {
     let prompt = program::read_prompt(&config.prompt)?;
     let device = device::resolve(&config.device)?;
     let loaded = load(config.checkpoint.as_deref(), &config.out_dir, &config.model, device)?;
-    let vocab = loaded.vocab(&config.data_path)?;
+    let vocab = loaded.vocab(Some(&config.data_path))?;
     let (ids, dropped) = encode_prompt(&vocab, &prompt);
     if !dropped.is_empty() {
         eprintln!("⚠ The model does not know these characters of the prompt; they are dropped: {dropped:?}");

@@ -16,6 +16,7 @@ use crate::contrastive::Contrastive;
 use crate::data::Vocab;
 use crate::ebm::Ebm;
 use crate::optim::AdamW;
+use crate::provenance::Provenance;
 
 /// The key of everything that is ours.
 pub(super) const OUR_KEY: &str = "nanoebm";
@@ -27,6 +28,8 @@ pub(super) const GRADIENTS: &str = "gradients";
 pub(super) const LM_HEAD: &str = "transformer.lm_head.weight";
 /// The tensor that [`LM_HEAD`] shares its storage with.
 pub(super) const WTE: &str = "transformer.transformer.wte.weight";
+/// A row for each character, as [`WTE`] has.
+const ENERGY_HEAD: &str = "energy_head.weight";
 /// What `torch.compile` puts before every name.
 const COMPILED_PREFIX: &str = "_orig_mod.";
 
@@ -108,7 +111,8 @@ pub enum StateError {
     /// A resume under other shapes.
     #[error(
         "{file} was trained with model.{key}={found}, but this run has {expected}; \
-         repeat the overrides of that run (its overrides.yaml lists them) next to load_checkpoint="
+         repeat the overrides of that run (its overrides.yaml lists them) next to load_checkpoint=, or take over what fits \
+         with train.allow_other_shape=true"
     )]
     OtherShape {
         /// The file
@@ -125,10 +129,9 @@ pub enum StateError {
 /// What our checkpoints carry beyond the original's.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Extra {
-    /// Version of nanoebm that wrote the file
-    pub version: String,
-    /// Its git commit, where known
-    pub commit: Option<String>,
+    /// What made the file
+    #[serde(flatten)]
+    pub made_by: Provenance,
     /// The full effective configuration
     pub config: Config,
     /// All characters, in the order of their ids
@@ -137,6 +140,9 @@ pub struct Extra {
     pub position: Position,
     /// Best validation loss so far
     pub best_val_nll: Option<f64>,
+    /// Steps so far that held what is no number
+    #[serde(default)]
+    pub nonfinite: i64,
 }
 
 /// A checkpoint that was read; its tensors are still as they were in the file.
@@ -216,13 +222,7 @@ impl Checkpoint {
 
     /// Copies the weights into a model; every tensor must be there, fit, and belong.
     pub fn load_model(&self, ebm: &Ebm) -> Result<(), StateError> {
-        let entry = || StateError::Entry { file: self.path.clone(), key: "model".to_owned() };
-        let Some(Object::Dict(pairs)) = self.archive.root.get("model") else { return Err(entry()) };
-        let mut tensors = BTreeMap::new();
-        for (name, value) in pairs {
-            let (Some(name), Object::Tensor(tensor)) = (name.as_str(), value) else { return Err(entry()) };
-            tensors.insert(name.strip_prefix(COMPILED_PREFIX).unwrap_or(name), tensor);
-        }
+        let mut tensors = self.model_tensors()?;
         let missing = |name: &str| StateError::Missing { file: self.path.clone(), name: name.to_owned() };
         for (name, mut target) in state_dict(ebm) {
             let source = tensors.remove(name.as_str()).ok_or_else(|| missing(&name))?;
@@ -239,11 +239,48 @@ impl Checkpoint {
         }
     }
 
+    /// Copies the weights that have the same name and shape in a model, and those of the characters only where the model's are
+    /// the `same_characters`. The names of the model's others, which stay as they are.
+    pub fn load_what_fits(&self, ebm: &Ebm, same_characters: bool) -> Result<Vec<String>, StateError> {
+        let mut tensors = self.model_tensors()?;
+        tensors.retain(|name, _| same_characters || ![WTE, ENERGY_HEAD].contains(name));
+        let mut others = Vec::new();
+        for (name, mut target) in state_dict(ebm).into_iter().filter(|(name, _)| name != LM_HEAD) {
+            let source = tensors.get(name.as_str());
+            match source.map(|source| self.tensor(&name, source, &target.size())).transpose() {
+                Ok(Some(values)) => no_grad(|| target.copy_(&values)),
+                Ok(None) | Err(StateError::Shape { .. }) => {
+                    others.push(name);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+        }
+        Ok(others)
+    }
+
+    /// The file's weights by their names in a model that is not compiled.
+    fn model_tensors(&self) -> Result<BTreeMap<&str, &TensorRef>, StateError> {
+        let entry = || StateError::Entry { file: self.path.clone(), key: "model".to_owned() };
+        let Some(Object::Dict(pairs)) = self.archive.root.get("model") else { return Err(entry()) };
+        let mut tensors = BTreeMap::new();
+        for (name, value) in pairs {
+            let (Some(name), Object::Tensor(tensor)) = (name.as_str(), value) else { return Err(entry()) };
+            tensors.insert(name.strip_prefix(COMPILED_PREFIX).unwrap_or(name), tensor);
+        }
+        Ok(tensors)
+    }
+
     /// Copies the optimizer's memory; parameters are matched by position, as PyTorch does.
     pub fn load_optimizer(&self, optimizer: &mut AdamW) -> Result<(), StateError> {
         let entry = |key: String| StateError::Entry { file: self.path.clone(), key };
-        let state = self.archive.root.get("optimizer").and_then(|o| o.get("state"));
+        let saved = self.archive.root.get("optimizer");
+        let state = saved.and_then(|o| o.get("state"));
         let Some(Object::Dict(pairs)) = state else { return Err(entry("optimizer.state".to_owned())) };
+        // A run that takes no further step writes it again.
+        if let Some(Object::List(groups)) = saved.and_then(|o| o.get("param_groups")) {
+            optimizer.lr = groups.first().and_then(|group| group.get("lr")?.as_f64()).unwrap_or(optimizer.lr);
+        }
         let moments = optimizer.moments();
         self.load_gradients(optimizer)?;
         if pairs.is_empty() {
@@ -338,7 +375,7 @@ impl Checkpoint {
 pub fn state_dict(ebm: &Ebm) -> Vec<(String, Tensor)> {
     let mut named = vec![("alpha".to_owned(), ebm.alpha.shallow_clone())];
     for param in ebm.params().iter().filter(|p| p.name != "alpha") {
-        if param.name == "energy_head.weight" {
+        if param.name == ENERGY_HEAD {
             named.push((LM_HEAD.to_owned(), ebm.transformer.wte.shallow_clone()));
         }
         named.push((param.name.clone(), param.tensor.shallow_clone()));

@@ -84,6 +84,18 @@ choice! {
 }
 
 choice! {
+    /// What happens in a training step that holds what is no number.
+    OnNonfinite {
+        /// The run ends with an error.
+        Stop = "stop",
+        /// The step changes nothing, and the next one comes.
+        Skip = "skip",
+        /// The run goes back to the last good checkpoint, and takes the text in another order.
+        Rollback = "rollback",
+    }
+}
+
+choice! {
     /// How text is generated.
     Mode {
         /// System 2: refine the logits before each token.

@@ -23,8 +23,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use choice::{
-    Context, ContextWeights, ContrastiveEnergy, ContrastiveType, Dtype, Mode, PictureFormat, RefineReduction, Split,
-    VizMode,
+    Context, ContextWeights, ContrastiveEnergy, ContrastiveType, Dtype, Mode, OnNonfinite, PictureFormat,
+    RefineReduction, Split, VizMode,
 };
 pub use cli::{Action, Flags, Job, Program, parse};
 pub use error::ConfigError;

@@ -82,7 +82,7 @@ pub struct EvalConfig {
     pub checkpoint: Option<PathBuf>,
     /// Where the newest checkpoint is looked for.
     pub out_dir: PathBuf,
-    /// Text to evaluate on; null is the checkpoint's, else `shakespeare.txt`.
+    /// Text to evaluate on; null is the checkpoint's.
     pub data_path: Option<PathBuf>,
     /// Which part of the text.
     pub split: Split,
@@ -115,7 +115,7 @@ pub struct VizConfig {
     pub checkpoint: Option<PathBuf>,
     /// Where the newest checkpoint and the newest run are looked for.
     pub out_dir: PathBuf,
-    /// Text whose validation part is measured; null is the checkpoint's, else `shakespeare.txt`.
+    /// Text whose validation part is measured; null is the checkpoint's.
     pub data_path: Option<PathBuf>,
     /// What to draw.
     pub mode: VizMode,
@@ -169,7 +169,7 @@ pub struct CompareConfig {
     pub e: Candidate,
     /// A sixth.
     pub f: Candidate,
-    /// Text to evaluate on; null is that of `a`, else `shakespeare.txt`.
+    /// Text to evaluate on; null is that of `a`.
     pub data_path: Option<PathBuf>,
     /// Which part of the text.
     pub split: Split,

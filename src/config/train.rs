@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Config;
-use super::choice::Dtype;
+use super::choice::{Dtype, OnNonfinite};
 use super::schema::{Field, Interval, Kind, field};
 
 /// The text and how it is cut into batches.
@@ -68,6 +68,23 @@ pub struct TrainConfig {
     /// Whether the run says at its end where its time went.
     #[serde(default)]
     pub profile: bool,
+    /// What happens in a step that holds what is no number.
+    #[serde(default = "stop")]
+    pub on_nonfinite: OnNonfinite,
+    /// Such steps that a run survives.
+    #[serde(default)]
+    pub nonfinite_retries: i64,
+    /// Whether a checkpoint may be resumed on another text than its own.
+    #[serde(default)]
+    pub allow_other_data: bool,
+    /// Whether a checkpoint may be resumed in another shape: what fits is taken over.
+    #[serde(default)]
+    pub allow_other_shape: bool,
+}
+
+/// What runs of before there was a choice did.
+fn stop() -> OnNonfinite {
+    OnNonfinite::Stop
 }
 
 /// Every key of [`DataConfig`] with what it accepts.
@@ -101,6 +118,10 @@ pub(super) const TRAIN_FIELDS: &[Field] = &[
     field("compile", Kind::Bool),
     field("remat", Kind::Bool),
     field("profile", Kind::Bool),
+    field("on_nonfinite", Kind::Choice(OnNonfinite::NAMES)),
+    field("nonfinite_retries", Kind::COUNT_OR_ZERO),
+    field("allow_other_data", Kind::Bool),
+    field("allow_other_shape", Kind::Bool),
 ];
 
 impl Default for DataConfig {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::Tracker;
 use crate::error::Error;
+use crate::fs::{make_new, write_atomically};
 use crate::metrics::Row;
 
 /// The file of a run.
@@ -20,19 +21,23 @@ impl Jsonl {
     /// on again: older rows of those steps move aside to a file of their own, so that each step has one row.
     pub fn open(run_dir: &Path, step: i64) -> Result<Self, Error> {
         let path = run_dir.join("metrics.jsonl");
-        let rows = if path.exists() { read_rows(&path)? } else { Vec::new() };
+        let (rows, bytes) = match path.exists() {
+            true => (read_rows(&path)?, fs::read(&path).map_err(Error::io(&path))?),
+            false => (Vec::new(), Vec::new()),
+        };
         let stale = |row: &Row| match row.get("step").and_then(|s| s.as_i64()) {
             // An evaluation after `step` steps was written by the part that came before; a training row of that number was not.
             Some(s) => s > step || (s == step && row.contains_key("loss")),
             None => true,
         };
         // A line that a crash cut short would swallow the next one.
-        let cut = path.exists() && fs::read(&path).map_err(Error::io(&path))?.last().is_some_and(|&byte| byte != b'\n');
+        let cut = bytes.last().is_some_and(|&byte| byte != b'\n');
         if cut || rows.iter().any(stale) {
-            let aside = run_dir.join(format!("metrics.{}.jsonl", chrono::Local::now().format("%Y%m%d_%H%M%S")));
-            fs::copy(&path, &aside).map_err(Error::io(&aside))?;
+            let stem = chrono::Local::now().format("metrics.%Y%m%d_%H%M%S").to_string();
+            let (aside, mut copy) = make_new(run_dir, &stem, ".jsonl", |aside| File::create_new(aside))?;
+            copy.write_all(&bytes).map_err(Error::io(&aside))?;
             let kept: String = rows.iter().filter(|row| !stale(row)).map(line).collect();
-            crate::fs::write_atomically(&path, kept.as_bytes())?;
+            write_atomically(&path, kept.as_bytes())?;
         }
         let file = OpenOptions::new().create(true).append(true).open(&path).map_err(Error::io(&path))?;
         Ok(Self { path, file })
@@ -54,6 +59,11 @@ impl Tracker for Jsonl {
 
     fn evaluation(&mut self, row: &Row) -> Result<(), Error> {
         self.write(row)
+    }
+
+    fn rewind(&mut self, run_dir: &Path, step: i64) -> Result<(), Error> {
+        *self = Self::open(run_dir, step)?;
+        Ok(())
     }
 }
 

@@ -49,6 +49,10 @@ pub trait Tracker {
     fn printed(&mut self, _line: &str) {}
     /// `step` steps are done; called after each.
     fn progress(&mut self, _step: i64) {}
+    /// The run in `run_dir` goes back to where `step` steps were done: what came after them will come again, and other.
+    fn rewind(&mut self, _run_dir: &Path, _step: i64) -> Result<(), Error> {
+        Ok(())
+    }
     /// Sentences for people that have come up since the last call.
     fn news(&mut self) -> Vec<String> {
         Vec::new()
@@ -116,6 +120,12 @@ impl Trackers {
     pub fn progress(&mut self, step: i64) {
         self.console.progress(step);
         self.others.iter_mut().for_each(|t| t.progress(step));
+    }
+
+    /// The run goes back to where `step` steps were done.
+    pub fn rewind(&mut self, run_dir: &Path, step: i64) -> Result<(), Error> {
+        self.console.progress(step);
+        self.others.iter_mut().try_for_each(|t| t.rewind(run_dir, step))
     }
 
     /// A sentence for people.

@@ -100,7 +100,7 @@ struct Studio<'a> {
 
 impl<'a> Studio<'a> {
     fn new(config: &'a VizConfig, loaded: &'a Loaded) -> Result<Self, Error> {
-        let vocab = loaded.vocab(&loaded.data_path(config.data_path.as_deref()))?;
+        let vocab = loaded.vocab(config.data_path.as_deref())?;
         let thought = match config.mode {
             VizMode::Gap | VizMode::Negatives | VizMode::Context => None,
             _ => Some(Thought::new(&loaded.ebm, &vocab, config)?),
@@ -163,7 +163,7 @@ impl<'a> Studio<'a> {
     }
 
     fn corpus(&self) -> Result<Corpus, Error> {
-        Ok(Corpus::read_with(&self.loaded.data_path(self.config.data_path.as_deref()), &self.vocab)?)
+        Ok(Corpus::read_with(&self.loaded.data_path(self.config.data_path.as_deref())?, &self.vocab)?)
     }
 
     /// Validation windows, spread evenly over the split.

@@ -72,7 +72,13 @@ fn a_text_that_the_model_cannot_read_is_an_error() {
 #[test]
 fn a_model_that_is_too_large_for_the_memory_is_an_error() {
     let desk = Desk::new();
-    desk.refuses(desk.train(&["model.n_embd=2000000"]), 1, &["memory"]);
+    let too_large = ["parameters", "to train it takes at least ", " GB of memory, and ", " GB are available"];
+    desk.refuses(desk.train(&["model.n_embd=2000000"]), 1, &too_large);
+    desk.refuses(desk.train(&["model.n_layer=1000000", "model.n_embd=4096"]), 1, &too_large);
+    desk.train(&[]).succeeds();
+    let larger = [&desk.arg("checkpoint", "final.pt"), "model.n_layer=1000000", "model.n_embd=4096"];
+    desk.refuses(desk.eval(&larger), 1, &["to read it takes at least "]);
+    desk.refuses(desk.sample(&larger), 1, &["to read it takes at least "]);
 }
 
 /// A learning rate that no training survives.

@@ -38,7 +38,8 @@ pub fn bash<S: AsRef<OsStr>>(line: &str, args: impl IntoIterator<Item = S>) -> P
 }
 
 impl Program {
-    fn at(path: &Path) -> Self {
+    /// A program by its path.
+    pub fn at(path: &Path) -> Self {
         let mut command = Command::new(path);
         // One thread adds up in one order, and tests that run side by side stay out of each other's way. A backtrace
         // that somebody asked for must not change what an error looks like.
@@ -134,6 +135,11 @@ impl Running {
     pub fn until_step(self, step: u32) -> Self {
         let step = step.to_string();
         self.until(|line| line.split_whitespace().next() == Some(&step))
+    }
+
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Sends a signal, e.g. `INT`.

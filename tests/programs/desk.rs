@@ -68,6 +68,11 @@ impl Desk {
         self.program("train", &TINY).args(overrides)
     }
 
+    /// A program of another build.
+    pub fn other(&self, path: &Path) -> Program {
+        Program::at(path).in_dir(self.dir())
+    }
+
     pub fn sample(&self, args: &[&str]) -> Program {
         self.program("sample", &["device=cpu"]).args(args)
     }
@@ -141,9 +146,10 @@ pub fn list(dir: &Path) -> Vec<PathBuf> {
     paths
 }
 
-/// The names in a folder.
+/// The names in a folder as `ls` shows them, without the hidden ones.
 pub fn names(dir: &Path) -> Vec<String> {
-    list(dir).iter().map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect()
+    let names = list(dir).into_iter().map(|path| path.file_name().unwrap().to_string_lossy().into_owned());
+    names.filter(|name| !name.starts_with('.')).collect()
 }
 
 /// Everything below a folder, and the folder.

@@ -1,29 +1,133 @@
-//! kill -9 and power cuts: a `.pt` is whole, or it is not there.
+//! kill -9: a `.pt` is whole, or it is not there, and a run that was killed and resumed ends as if it never had been.
+//!
+//! More moments and others: `NANOEBM_KILLS=100 NANOEBM_SEED=7 cargo test --test programs kill -- --nocapture`.
 
+use std::collections::BTreeMap;
+use std::fs;
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nanoebm::checkpoint::Archive;
 
-use super::desk::{Desk, list, names};
+use super::desk::{Desk, assert_same_checkpoint, list, metrics, names};
+use super::dice::{Dice, setting};
+use super::shim::{Fault, Operation, operations};
+
+/// A run that saves often, and prunes from its fourth checkpoint on.
+const OFTEN: [&str; 4] = ["train.max_steps=36", "save_interval=3", "train.eval_interval=12", "model.dropout=0.1"];
+const KINDS: [&[&str]; 2] = [
+    &["train.grad_accum_steps=1"],
+    &["model.contrastive_type=pcd", "model.n_persistent=9", "model.contrastive_k=2", "data.num_workers=1"],
+];
+
+/// What a run that is never killed leaves and does.
+struct Whole {
+    desk: Desk,
+    settings: Vec<&'static str>,
+    took: Duration,
+    /// Its file operations, by kind
+    operations: BTreeMap<String, usize>,
+}
+
+impl Whole {
+    fn new(kind: &[&'static str]) -> Self {
+        let (desk, settings) = (Desk::new(), [&OFTEN[..], kind].concat());
+        let began = Instant::now();
+        desk.train(&settings).watched(&desk).succeeds();
+        let mut counts = BTreeMap::new();
+        operations(&desk).iter().for_each(|operation| *counts.entry(operation.kind.clone()).or_default() += 1);
+        Self { desk, settings, took: began.elapsed(), operations: counts }
+    }
+
+    /// Kills a run again and again, resuming it each time, until it ends or `most` kills are spent; then it must be as if it had
+    /// never been killed. The moments of the kills, in words.
+    fn survives(&self, most: usize, dice: &mut Dice) -> Vec<String> {
+        let (desk, mut kills) = (Desk::new(), Vec::new());
+        loop {
+            let newest = newest(&desk);
+            if newest.is_none() {
+                let _ = fs::remove_dir_all(desk.path("out_ebt")); // killed before there was anything to go on from
+            }
+            let resume = newest.map(|step| desk.arg("load_checkpoint", &format!("ckpt_step_{step}.pt")));
+            let program = desk.train(&self.settings).args(resume);
+            if kills.len() == most {
+                program.succeeds();
+                break;
+            }
+            // by turns inside of a file operation, and whenever the clock says so
+            let moment = if dice.below(3) > 0 {
+                let kinds: Vec<_> = self.operations.keys().collect();
+                let kind = *dice.pick(&kinds);
+                let ended = program.with_fault(&desk, Fault::Kill, Some(kind), 1 + dice.below(self.operations[kind]));
+                let ended = ended.run();
+                ended.code.is_none().then(|| phase(operations(&desk).last().unwrap())).ok_or(ended)
+            } else {
+                let running = program.starts();
+                sleep(self.took.mul_f64(dice.below(1000) as f64 / 1000.0));
+                let ended = running.gets("KILL").ends();
+                let steps = ended.stdout.contains("Training from step");
+                let at = if steps { "a step or between two" } else { "the start" };
+                ended.code.is_none().then(|| at.to_owned()).ok_or(ended)
+            };
+            match moment {
+                Ok(moment) => kills.push(moment),
+                Err(ended) => {
+                    ended.exits(0);
+                    break; // it ended before that moment
+                }
+            }
+            for path in checkpoints(&desk) {
+                Archive::read(&path).unwrap_or_else(|error| panic!("after {kills:?}: {error}"));
+            }
+        }
+        let (ours, theirs) = (desk.run(), self.desk.run());
+        assert_eq!(metrics(&ours), metrics(&theirs), "after {kills:?}");
+        for name in ["final.pt", "best.pt", "ckpt_step_36.pt", "ckpt_step_33.pt", "ckpt_step_30.pt"] {
+            assert_same_checkpoint(&ours.join(name), &theirs.join(name));
+        }
+        let aside = |name: &String| name.starts_with("metrics.2"); // rows of steps that were taken twice
+        let left: Vec<_> = names(&ours).into_iter().filter(|name| !aside(name)).collect();
+        assert_eq!(left, names(&theirs), "after {kills:?}");
+        kills
+    }
+}
+
+fn checkpoints(desk: &Desk) -> Vec<std::path::PathBuf> {
+    let runs = desk.runs();
+    let files = runs.iter().flat_map(|run| list(run));
+    files.filter(|path| path.extension().is_some_and(|extension| extension == "pt")).collect()
+}
+
+/// The step of the newest checkpoint on the way.
+fn newest(desk: &Desk) -> Option<u32> {
+    let step = |path: &std::path::PathBuf| {
+        path.file_stem()?.to_str()?.strip_prefix("ckpt_step_").and_then(|step| step.parse().ok())
+    };
+    checkpoints(desk).iter().filter_map(step).max()
+}
+
+/// What was going on at a file operation.
+fn phase(operation: &Operation) -> String {
+    let Operation { kind, file } = operation;
+    match (kind.as_str(), file) {
+        ("unlink", file) if file.starts_with("ckpt") => "pruning".to_owned(),
+        (kind, file) if file.contains(".pt") => format!("a checkpoint's {kind}"),
+        ("write", file) if file.starts_with("metrics") => "a row of metrics".to_owned(),
+        _ => "the start".to_owned(),
+    }
+}
 
 #[test]
-fn a_killed_run_leaves_only_whole_checkpoints() {
-    for moment in [0, 1, 3, 6, 11] {
-        let desk = Desk::new();
-        let saving = ["train.max_steps=500", "save_interval=1", "train.eval_interval=2", "model.n_embd=64"];
-        let running = desk.train(&saving).starts().until_step(moment);
-        sleep(Duration::from_millis(u64::from(moment)));
-        assert_eq!(running.gets("KILL").ends().code, None);
-        let saved: Vec<_> =
-            list(&desk.run()).into_iter().filter(|p| p.extension().is_some_and(|e| e == "pt")).collect();
-        for path in &saved {
-            Archive::read(path).unwrap_or_else(|error| panic!("killed at step {moment}: {error}"));
-        }
-        let saved = names(&desk.run());
-        if let Some(newest) = (0..500).rev().find(|n| saved.contains(&format!("ckpt_step_{n}.pt"))) {
-            let resume = desk.arg("load_checkpoint", &format!("ckpt_step_{newest}.pt"));
-            desk.train(&saving).arg(resume).arg(format!("train.max_steps={}", newest + 3)).succeeds();
-        }
+fn killed_at_many_moments_a_run_ends_as_if_it_never_had_been() {
+    let (mut left, seed) = (setting("NANOEBM_KILLS", 10usize), setting("NANOEBM_SEED", 1337u64));
+    let mut dice = Dice::new(seed);
+    let wholes = KINDS.map(Whole::new);
+    let mut moments: BTreeMap<String, usize> = BTreeMap::new();
+    let mut runs = 0;
+    while left > 0 {
+        let kills = wholes[runs % 2].survives(left.min(8), &mut dice);
+        (left, runs) = (left - kills.len(), runs + 1);
+        kills.into_iter().for_each(|moment| *moments.entry(moment).or_default() += 1);
     }
+    println!("{} kills in {runs} runs (seed {seed}): {moments:?}", moments.values().sum::<usize>());
 }

@@ -5,11 +5,13 @@
 
 mod command;
 mod desk;
+mod dice;
 #[path = "../common/golden.rs"]
 #[allow(dead_code)] // each suite has use for a part of it
 mod golden;
 #[path = "../common/python.rs"]
 mod python;
+mod shim;
 
 mod bad_files;
 mod bad_settings;
@@ -19,12 +21,19 @@ mod doctor;
 mod eval;
 mod interchange;
 mod kill;
+mod long;
+mod nonfinite;
 mod overrides;
+mod places;
+mod provenance;
 mod readme;
+mod repeat;
 mod resume;
 mod resume_refused;
 mod sample;
 mod sample_io;
 mod signals;
 mod train;
+mod two_trainers;
 mod viz;
+mod write_faults;

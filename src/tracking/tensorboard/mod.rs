@@ -85,6 +85,11 @@ impl Tracker for TensorBoard {
         self.scalars(row)
     }
 
+    fn rewind(&mut self, run_dir: &Path, step: i64) -> Result<(), Error> {
+        *self = Self::open(run_dir, step)?;
+        Ok(())
+    }
+
     fn wants_media(&self) -> bool {
         true
     }

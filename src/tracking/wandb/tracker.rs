@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -192,6 +193,13 @@ impl Tracker for Wandb {
             self.write_pending();
         }
         self.poll();
+    }
+
+    /// W&B takes no step twice: what it has of the steps that come again stays.
+    fn rewind(&mut self, _run_dir: &Path, _step: i64) -> Result<(), Error> {
+        self.write_pending();
+        self.repeats = self.last.as_ref().and_then(step);
+        Ok(())
     }
 
     fn printed(&mut self, text: &str) {

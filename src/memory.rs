@@ -1,0 +1,97 @@
+//! Whether a model fits into the machine's memory, by arithmetic on its configuration, before any of it is made.
+
+use sysinfo::System;
+use tch::Device;
+
+use crate::config::{Config, Dtype, ModelConfig};
+use crate::error::Error;
+
+/// Bytes of a number.
+const F32: u128 = 4;
+/// What is kept of a block for the backward pass, in widths C of each token: norms, q, k and v, attention, and 4 C twice in the MLP.
+const KEPT_OF_BLOCK: u128 = 16;
+/// What the heads keep, in vocabularies V of each token.
+const KEPT_OF_HEAD: u128 = 3;
+
+/// Number of parameters of a model.
+pub fn parameters(model: &ModelConfig) -> u128 {
+    let [l, c, v, t] = [model.n_layer, model.n_embd, model.vocab_size, model.block_size].map(size);
+    let biases = u128::from(model.bias);
+    let block = 12 * c * c + 2 * c + biases * 11 * c;
+    l * block + 2 * v * c + t * c + c + biases * c + u128::from(model.alpha_learnable)
+}
+
+/// An error where training takes more memory than there is: weights, gradients and AdamW's two moments, and what is kept for the
+/// backward pass. Only the CPU's memory is looked at, and never is less enough.
+pub fn check_training(config: &Config, device: Device) -> Result<(), Error> {
+    let (model, data) = (&config.model, &config.data);
+    let [tokens, l, c, v] =
+        [data.batch_size * data.block_size, model.n_layer, model.n_embd, model.vocab_size].map(size);
+    let kept = match (config.train.remat, config.train.dtype) {
+        (true, _) => F32,
+        (false, Dtype::Float32) => KEPT_OF_BLOCK * F32,
+        (false, Dtype::Bfloat16) => KEPT_OF_BLOCK * F32 / 2,
+    };
+    let activations = tokens * (l * c * kept + v * KEPT_OF_HEAD * F32);
+    check("train", parameters(model), 4 * F32 * parameters(model) + activations, device)
+}
+
+/// An error where the weights alone take more memory than there is.
+pub fn check_weights(model: &ModelConfig, device: Device) -> Result<(), Error> {
+    check("read", parameters(model), F32 * parameters(model), device)
+}
+
+fn check(action: &'static str, parameters: u128, needed: u128, device: Device) -> Result<(), Error> {
+    match available() {
+        Some(available) if device == Device::Cpu && needed > available => {
+            Err(Error::TooLarge { action, parameters, needed: gigabytes(needed), available: gigabytes(available) })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Bytes that a process may yet take, swap included, and no more than its control group has; nothing where the system does not say.
+fn available() -> Option<u128> {
+    let mut system = System::new();
+    system.refresh_memory();
+    let free = u128::from(system.available_memory()) + u128::from(system.free_swap());
+    let group = system
+        .cgroup_limits()
+        .map_or(u128::MAX, |limits| u128::from(limits.total_memory) + u128::from(limits.free_swap));
+    (free > 0).then(|| free.min(group))
+}
+
+fn gigabytes(bytes: u128) -> f64 {
+    bytes as f64 / 1e9
+}
+
+/// Sizes are checked to be 1 or more.
+fn size(n: i64) -> u128 {
+    u128::from(n.unsigned_abs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ebm::Ebm;
+
+    #[test]
+    fn parameters_are_those_of_the_model() {
+        for (bias, alpha_learnable, n_layer) in [(true, false, 1), (false, true, 3)] {
+            let mut model = ModelConfig { bias, alpha_learnable, n_layer, ..ModelConfig::default() };
+            (model.n_embd, model.n_head, model.block_size, model.vocab_size) = (24, 3, 10, 17);
+            let ebm = Ebm::new(&model, Device::Cpu);
+            assert_eq!(parameters(&model), ebm.params().numel() as u128);
+        }
+    }
+
+    #[test]
+    fn the_largest_configuration_has_a_size() {
+        let mut config = Config::default();
+        let most = i64::from(i32::MAX);
+        (config.model.n_layer, config.model.n_embd, config.data.batch_size) = (most, most, most);
+        let error = check_training(&config, Device::Cpu).unwrap_err().to_string();
+        assert!(error.contains("GB"), "{error}");
+        assert!(check_training(&Config::default(), Device::Cuda(0)).is_ok());
+    }
+}

@@ -1,0 +1,116 @@
+//! A run's directory: made, found again, and locked, so that two trainers never write to one.
+
+use std::fs::{self, File, TryLockError};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use crate::error::Error;
+use crate::fs::make_new;
+
+/// The file whose lock says that a trainer is at work. It stays: removed, it could be locked twice.
+const LOCK: &str = ".lock";
+
+/// A run's directory. The system gives its lock back when this is dropped and when the process ends, however it ends.
+#[derive(Debug)]
+pub struct RunDir {
+    /// Where it is
+    pub path: PathBuf,
+    /// The lock, or why this file system has none
+    pub lock: Result<File, String>,
+    new: bool,
+}
+
+impl RunDir {
+    /// Makes `run_YYYYMMDD_HHMMSS` under `out_dir`; a second run in the same second gets `_2`, and so on.
+    pub fn create(out_dir: &Path) -> Result<Self, Error> {
+        fs::create_dir_all(out_dir).map_err(Error::io(out_dir))?;
+        let name = chrono::Local::now().format("run_%Y%m%d_%H%M%S").to_string();
+        let (path, ()) = make_new(out_dir, &name, "", |path| fs::create_dir(path))?;
+        match lock(&path) {
+            Ok(lock) => Ok(Self { path, lock, new: true }),
+            Err(error) => {
+                let _ = fs::remove_dir_all(&path);
+                Err(error)
+            }
+        }
+    }
+
+    /// Takes a run's directory over, unless somebody is at work there.
+    pub fn take_over(path: PathBuf) -> Result<Self, Error> {
+        let lock = lock(&path)?;
+        if lock.is_ok() {
+            sweep(&path);
+        }
+        Ok(Self { path, lock, new: false })
+    }
+
+    /// Removes a directory that was made in vain.
+    pub fn abandon(self) {
+        if self.new {
+            let _ = fs::remove_dir_all(&self.path);
+        }
+    }
+}
+
+/// The directory of a checkpoint, where it is a run's own under `out_dir`.
+pub fn of_checkpoint(checkpoint: &Path, out_dir: &Path) -> Option<PathBuf> {
+    let dir = checkpoint.parent()?;
+    let runs = dir.canonicalize().ok()?.parent()?.to_owned();
+    (dir.join("metrics.jsonl").is_file() && out_dir.canonicalize().ok()? == runs).then(|| dir.to_owned())
+}
+
+/// Locks a directory's lock file and writes into it who has it; an error where another process does.
+fn lock(dir: &Path) -> Result<Result<File, String>, Error> {
+    let path = dir.join(LOCK);
+    let open = File::options().create(true).read(true).write(true).truncate(false).open(&path);
+    let mut file = open.map_err(Error::io(&path))?;
+    match file.try_lock() {
+        Ok(()) => {
+            // For the message of whoever comes next; the lock does not depend on it.
+            let holder = format!("process {} on {}", std::process::id(), gethostname::gethostname().display());
+            let _ = file.set_len(0).and_then(|()| file.write_all(holder.as_bytes()));
+            Ok(Ok(file))
+        }
+        Err(TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            let _ = file.read_to_string(&mut holder);
+            Err(Error::RunInUse { dir: dir.to_owned(), holder })
+        }
+        Err(TryLockError::Error(reason)) => Ok(Err(reason.to_string())),
+    }
+}
+
+/// Removes what killed processes were writing when they died (see [`crate::fs::write_atomically`]). Only for who has the lock.
+fn sweep(dir: &Path) {
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let stem = name.to_str().and_then(|name| name.strip_suffix(".tmp"));
+        let number = stem.and_then(|stem| stem.rsplit('.').next()).unwrap_or_default();
+        if !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_at_a_time_and_a_dead_ones_lock_is_nobodys() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = RunDir::create(dir.path()).unwrap();
+        let refused = RunDir::take_over(first.path.clone()).unwrap_err().to_string();
+        assert!(refused.contains(&format!("process {}", std::process::id())), "{refused}");
+        let path = first.path.clone();
+        drop(first);
+        for file in ["a.pt.12.0.tmp", "config.yaml.12.tmp", "mine.tmp", "notes.v2.tmp"] {
+            fs::write(path.join(file), "").unwrap();
+        }
+        let second = RunDir::take_over(path).unwrap();
+        assert!(second.lock.is_ok());
+        let mut left: Vec<_> = fs::read_dir(&second.path).unwrap().map(|e| e.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, [".lock", "mine.tmp", "notes.v2.tmp"]);
+    }
+}
