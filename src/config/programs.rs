@@ -60,9 +60,6 @@ pub struct SampleConfig {
     pub context: Context,
     /// Text that is read and descended on before; `@file` reads a file. null is the prompt.
     pub context_text: Option<String>,
-    /// How the weights follow that text.
-    #[serde(flatten)]
-    pub fast: ContextConfig,
     /// Texts to generate.
     pub num_samples: i64,
     /// Seed of the draws.
@@ -71,6 +68,9 @@ pub struct SampleConfig {
     pub device: String,
     /// Precision of the forward pass.
     pub dtype: Dtype,
+    /// How the weights follow that text.
+    #[serde(flatten)]
+    pub fast: ContextConfig,
     /// Keys that replace the checkpoint's.
     pub model: ModelOverrides,
 }
@@ -94,15 +94,15 @@ pub struct EvalConfig {
     pub max_windows: Option<i64>,
     /// Whether to tell text from corrupted text as well.
     pub separation: bool,
-    /// How the weights follow the text.
-    #[serde(flatten)]
-    pub fast: ContextConfig,
     /// Windows at a time; the numbers do not depend on it.
     pub batch_size: i64,
     /// `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
     pub device: String,
     /// Precision of the forward pass.
     pub dtype: Dtype,
+    /// How the weights follow the text.
+    #[serde(flatten)]
+    pub fast: ContextConfig,
     /// Keys that replace the checkpoint's.
     pub model: ModelOverrides,
 }
