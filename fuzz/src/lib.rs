@@ -25,8 +25,11 @@ use tch::Device;
 #[global_allocator]
 static HEAP: PeakAlloc = PeakAlloc;
 
+/// What tries an input.
+pub type Target = fn(&[u8]);
+
 /// Every target under the name of its folder of seeds.
-pub const TARGETS: [(&str, fn(&[u8])); 5] =
+pub const TARGETS: [(&str, Target); 5] =
     [("pickle", pickle), ("archive", archive), ("config", configuration), ("overrides", overrides), ("data", data)];
 
 const PROGRAM: Program = Program { name: "train", about: "Train.", flags: &[("quiet", "Print errors only")] };
