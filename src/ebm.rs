@@ -140,6 +140,17 @@ impl Ebm {
         Self { config: config.clone(), transformer, energy_head, alpha, params }
     }
 
+    /// Number of weights that a model of this shape has, without making it.
+    pub fn parameters(config: &ModelConfig) -> u128 {
+        let extents = [config.vocab_size, config.block_size, config.n_embd, config.n_layer];
+        let [v, t, c, layers] = extents.map(|extent| extent.max(0) as u128);
+        let biased = |weights: u128, biases: u128| weights + if config.bias { biases } else { 0 };
+        // ln_1 and ln_2, c_attn (C, 3C), c_proj (C, C), the MLP's c_fc (C, 4C) and c_proj (4C, C)
+        let block = biased(2 * c + 12 * c * c, 11 * c);
+        // wte and energy_head (V, C), wpe (T, C), ln_f
+        2 * v * c + t * c + layers * block + biased(c, c)
+    }
+
     /// The trained parameters in PyTorch's order; a learnable `alpha` comes last, as its own group.
     pub fn params(&self) -> &Params {
         &self.params
@@ -353,4 +364,18 @@ pub fn cross_entropy(logits: &Tensor, targets: &Tensor) -> Tensor {
         IGNORE_INDEX,
         0.0,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_counted_as_they_are_made() {
+        for bias in [false, true] {
+            let mut config = ModelConfig { n_layer: 3, n_head: 2, n_embd: 6, bias, ..ModelConfig::default() };
+            (config.vocab_size, config.block_size) = (7, 5);
+            assert_eq!(Ebm::parameters(&config), Ebm::new(&config, Device::Cpu).params().numel() as u128);
+        }
+    }
 }

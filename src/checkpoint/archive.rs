@@ -1,10 +1,13 @@
 //! A `.pt` file: values and storages together, read from and written to disk.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{BufReader, BufWriter, Cursor, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tch::Tensor;
 
 use super::container::{Reader, Writer};
 use super::encode::encode;
@@ -41,6 +44,11 @@ impl Archive {
     /// Reads a file's bytes; `name` stands for the file in messages.
     pub fn from_bytes(bytes: &[u8], name: &str) -> Result<Self> {
         read_archive(Cursor::new(bytes), bytes.len() as u64, name, None)
+    }
+
+    /// The values in the bytes of a `data.pkl` alone: its tensors say where they would lie, and no storage is read.
+    pub fn values(pickle: &[u8], name: &str) -> Result<Object> {
+        Ok(decode(pickle, name, budget(pickle.len() as u64))?.0)
     }
 
     /// Writes what `torch.load(path, weights_only=True)` reads. The same archive gives the same bytes under any name,
@@ -82,6 +90,21 @@ impl Archive {
         })
     }
 
+    /// A tensor in libtorch's memory, on the CPU.
+    pub fn tensor(&self, tensor: &TensorRef) -> Result<Tensor> {
+        let bytes = self.tensor_bytes(tensor)?;
+        let shape: Vec<i64> = tensor.shape.iter().map(|&extent| extent as i64).collect();
+        Ok(Tensor::from_data_size(&bytes, &shape, self.dtype(tensor).kind()))
+    }
+
+    /// Elements of the storages that an object's tensors view, each counted once.
+    pub(super) fn elements(&self, object: &Object) -> u128 {
+        let mut viewed = BTreeSet::new();
+        object.each_tensor(&mut |tensor| _ = viewed.insert(tensor.storage));
+        let storages = viewed.into_iter().filter_map(|index| self.storages.get(index));
+        storages.map(|storage| (storage.bytes.len() / storage.dtype.size()) as u128).sum()
+    }
+
     /// A tensor's element type.
     ///
     /// # Panics
@@ -95,8 +118,8 @@ impl Archive {
     fn pickle(&self, name: &str) -> Result<(Vec<u8>, Vec<usize>)> {
         let (pickle, order) = encode(self, name)?;
         let storages = order.iter().map(|&index| &self.storages[index]);
-        let length = storages.map(|storage| storage.bytes.len() as u64).sum();
-        let (_, records) = decode(&pickle, name, budget(length))?;
+        let length: u64 = storages.map(|storage| storage.bytes.len() as u64).sum();
+        let (_, records) = decode(&pickle, name, budget(length + pickle.len() as u64))?;
         for (record, &index) in records.iter().zip(&order) {
             check_size(record, self.storages[index].bytes.len() as u64, name)?;
         }
@@ -119,7 +142,7 @@ impl Archive {
 
 /// Memory that the values of a file this long may take beside its storages.
 fn budget(length: u64) -> usize {
-    const FLOOR: usize = 64 << 20;
+    const FLOOR: usize = 1 << 20;
     usize::try_from(length).map_or(usize::MAX, |length| length.saturating_mul(4).saturating_add(FLOOR))
 }
 

@@ -23,7 +23,8 @@ pub(super) struct Reader<'a, R> {
 impl<'a, R: Read + Seek> Reader<'a, R> {
     /// Opens a zip of `length` bytes and checks everything that can be wrong with it as a whole.
     pub(super) fn open(mut source: R, length: u64, file: &'a str) -> Result<Self> {
-        sniff(&mut source, file)?;
+        sniff(&mut source, length, file)?;
+        check_end(&mut source, length, file)?;
         let config = Config { archive_offset: ArchiveOffset::Known(0) };
         let zip = ZipArchive::with_config(config, source).map_err(|error| broken(error, file))?;
         let folder = String::new();
@@ -39,11 +40,19 @@ impl<'a, R: Read + Seek> Reader<'a, R> {
         Ok(reader)
     }
 
+    /// Each name once, and each a place inside the archive: a checkpoint that is unpacked must not write elsewhere.
     fn check_names(&self) -> Result<()> {
         let file = self.file.to_owned();
-        match self.zip.has_duplicate_names() {
-            true => Err(CheckpointError::DuplicateEntry { file }),
-            false => Ok(()),
+        if self.zip.has_duplicate_names() {
+            return Err(CheckpointError::DuplicateEntry { file });
+        }
+        let inside = |name: &[u8]| {
+            let mut parts = name.strip_suffix(b"/").unwrap_or(name).split(|&byte| byte == b'/');
+            !name.contains(&b'\\') && !name.contains(&0) && parts.all(|part| !part.is_empty() && part != b"..")
+        };
+        match self.zip.file_names_raw().find(|name| !inside(name)) {
+            Some(name) => Err(CheckpointError::UnsafeName { file, entry: shown(&String::from_utf8_lossy(name)) }),
+            None => Ok(()),
         }
     }
 
@@ -57,6 +66,9 @@ impl<'a, R: Read + Seek> Reader<'a, R> {
         for index in 0..self.zip.len() {
             let entry = self.zip.by_index_data(index).map_err(|error| broken(error, self.file))?;
             let name = shown(&String::from_utf8_lossy(entry.name_raw()));
+            if entry.encrypted() {
+                return Err(CheckpointError::Encrypted { file, entry: name });
+            }
             if entry.compression() != CompressionMethod::Stored {
                 return Err(CheckpointError::Compressed { file, entry: name });
             }
@@ -99,8 +111,9 @@ impl<'a, R: Read + Seek> Reader<'a, R> {
         Err(CheckpointError::ByteOrder { file, found })
     }
 
+    /// By the name's own bytes: `index_for_name` would decode every name of the archive for one that is not there.
     fn index(&self, name: &str) -> Option<usize> {
-        self.zip.index_for_name(&format!("{}{name}", self.folder))
+        self.zip.index_for_name_raw(format!("{}{name}", self.folder).as_bytes())
     }
 
     fn missing(&self, name: &str) -> CheckpointError {
@@ -133,22 +146,65 @@ impl<'a, R: Read + Seek> Reader<'a, R> {
 }
 
 /// Tells torch's older formats and other files apart by how they begin.
-fn sniff<R: Read + Seek>(source: &mut R, file: &str) -> Result<()> {
-    let mut head = Vec::new();
-    let read = source.by_ref().take(512).read_to_end(&mut head);
-    read.and_then(|_| source.seek(SeekFrom::Start(0))).map_err(|source| CheckpointError::Io {
-        file: file.to_owned(),
-        action: "read",
-        source,
-    })?;
+fn sniff<R: Read + Seek>(source: &mut R, length: u64, file: &str) -> Result<()> {
+    let head = bytes_at(source, 0, 512, file)?;
     let file = file.to_owned();
     if head.starts_with(b"PK\x03\x04") {
         Ok(())
     } else if head.starts_with(&[0x80]) || head.get(257..262) == Some(b"ustar") {
         Err(CheckpointError::Legacy { file })
+    } else if head.get(8) == Some(&b'{') && number(&head, 0, 8) <= length.saturating_sub(8) {
+        Err(CheckpointError::Safetensors { file })
     } else {
         Err(CheckpointError::NotAnArchive { file })
     }
+}
+
+/// Checks what a zip says of the list of its entries before that is believed: the list, the record of it and the file end where
+/// the next begins or nothing does. Readers that search further differ in what they find, and take room for as many entries as a
+/// few bytes care to name.
+fn check_end<R: Read + Seek>(source: &mut R, length: u64, file: &str) -> Result<()> {
+    const END: u64 = 22;
+    const LOCATOR: u64 = 20;
+    const END64: u64 = 56;
+    const SHORTEST_ENTRY: u64 = 46;
+    let at = length.saturating_sub(END);
+    let end = bytes_at(source, at, END, file)?;
+    if !end.starts_with(b"PK\x05\x06") || number(&end, 20, 2) != 0 {
+        return Err(CheckpointError::OpenEnd { file: file.to_owned() });
+    }
+    // Count, size and start of the list, in few bits; all ones where a wide record before this one knows them.
+    let narrow = [(10, 2), (12, 4), (16, 4)].map(|(at, size)| (number(&end, at, size), u64::MAX >> (64 - 8 * size)));
+    let (mut list, mut list_end, mut agree) = (narrow.map(|(value, _)| value), at, true);
+    let locator = bytes_at(source, at.saturating_sub(LOCATOR), LOCATOR, file)?;
+    if locator.starts_with(b"PK\x06\x07") {
+        list_end = number(&locator, 8, 8);
+        let end64 = bytes_at(source, list_end, END64, file)?;
+        list = [32, 40, 48].map(|at| number(&end64, at, 8));
+        agree = end64.starts_with(b"PK\x06\x06")
+            && list_end.checked_add(END64 + LOCATOR) == Some(at)
+            && narrow.iter().zip(list).all(|(&(value, ones), wide)| value == wide || value == ones);
+    }
+    let [count, size, start] = list;
+    if agree && start.checked_add(size) == Some(list_end) && count <= size / SHORTEST_ENTRY {
+        return Ok(());
+    }
+    let (file, reason) = (file.to_owned(), "its list of entries is not where it should be".to_owned());
+    Err(CheckpointError::Container { file, reason })
+}
+
+/// `count` bytes from `at` on, zeros where the file ends before.
+fn bytes_at<R: Read + Seek>(source: &mut R, at: u64, count: u64, file: &str) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let read = source.seek(SeekFrom::Start(at)).and_then(|_| source.by_ref().take(count).read_to_end(&mut bytes));
+    read.map_err(|source| CheckpointError::Io { file: file.to_owned(), action: "read", source })?;
+    bytes.resize(count as usize, 0);
+    Ok(bytes)
+}
+
+/// The little-endian number of `size` bytes at `at`, which must be there.
+fn number(bytes: &[u8], at: usize, size: usize) -> u64 {
+    bytes[at..at + size].iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte))
 }
 
 fn broken(error: ZipError, file: &str) -> CheckpointError {

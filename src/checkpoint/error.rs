@@ -30,6 +30,16 @@ pub enum CheckpointError {
         file: String,
     },
 
+    /// The other common format of weights.
+    #[error(
+        "{file} is a safetensors file, not a PyTorch checkpoint: load it in Python with safetensors.torch.load_file and save \
+         the tensors with torch.save"
+    )]
+    Safetensors {
+        /// The file
+        file: String,
+    },
+
     /// A compiled program rather than a checkpoint.
     #[error("{file} is a TorchScript program, not a checkpoint: save the model's state_dict with torch.save instead")]
     TorchScript {
@@ -44,6 +54,24 @@ pub enum CheckpointError {
         file: String,
         /// What is wrong
         reason: String,
+    },
+
+    /// The zip's own end record is not the end of the file: something was cut off or added, or a comment hides in it.
+    #[error("{file} does not end where a zip ends: it was cut short, or something was appended; copy it again")]
+    OpenEnd {
+        /// The file
+        file: String,
+    },
+
+    /// A name that leads out of the archive.
+    #[error(
+        "{file}: entry {entry} has a name that leads out of the archive, which no torch.save writes: do not trust it"
+    )]
+    UnsafeName {
+        /// The file
+        file: String,
+        /// Its name inside the archive
+        entry: String,
     },
 
     /// Two entries with one name: which of them counts depends on who reads.
@@ -63,6 +91,17 @@ pub enum CheckpointError {
     /// PyTorch never compresses, and a compressed entry could unpack to any size.
     #[error("{file}: entry {entry} is compressed; unpack the archive and zip it again with no compression")]
     Compressed {
+        /// The file
+        file: String,
+        /// Its name inside the archive
+        entry: String,
+    },
+
+    /// PyTorch never encrypts.
+    #[error(
+        "{file}: entry {entry} is encrypted; unpack the archive and zip it again with no password and no compression"
+    )]
+    Encrypted {
         /// The file
         file: String,
         /// Its name inside the archive

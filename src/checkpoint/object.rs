@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use tch::Kind;
+
 use super::TensorFault;
 
 /// Element type of a storage, as `torch` names them.
@@ -57,6 +59,22 @@ impl DType {
     pub fn storage_class(self) -> &'static str {
         let found = Self::CLASSES.iter().find(|(dtype, _)| *dtype == self);
         found.map_or("", |(_, class)| class)
+    }
+
+    /// libtorch's name for it.
+    pub(super) fn kind(self) -> Kind {
+        match self {
+            DType::F32 => Kind::Float,
+            DType::F64 => Kind::Double,
+            DType::F16 => Kind::Half,
+            DType::BF16 => Kind::BFloat16,
+            DType::I64 => Kind::Int64,
+            DType::I32 => Kind::Int,
+            DType::I16 => Kind::Int16,
+            DType::U8 => Kind::Uint8,
+            DType::I8 => Kind::Int8,
+            DType::Bool => Kind::Bool,
+        }
     }
 
     /// The type behind a storage class of module `torch`, if it is one we read.

@@ -65,7 +65,8 @@ pub(super) enum Node<'a> {
     Dict(Vec<(Id, Id)>),
     Global(Global),
     Storage(usize),
-    Tensor(TensorRef),
+    /// Boxed: most values are numbers and texts, and every one is as large as the largest.
+    Tensor(Box<TensorRef>),
 }
 
 struct Machine<'a> {
@@ -434,8 +435,8 @@ impl<'a> Machine<'a> {
             stride: self.unsigned_tuple(stride)?,
         };
         let extents = tensor.shape.len() + tensor.stride.len();
-        self.budget.spend(extents * size_of::<usize>(), self.file)?;
-        self.push(Node::Tensor(tensor))
+        self.budget.spend(size_of::<TensorRef>() + extents * size_of::<usize>(), self.file)?;
+        self.push(Node::Tensor(Box::new(tensor)))
     }
 
     /// A state_dict carries its modules' versions as an attribute `_metadata`, which holds nothing to restore.

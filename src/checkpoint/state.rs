@@ -64,6 +64,19 @@ pub enum StateError {
         /// What is wrong
         reason: String,
     },
+    /// A configuration of a larger model than the file has weights for.
+    #[error(
+        "{file}: its configuration is that of a model of {expected} parameters, but it holds {found}: the file is damaged, or made \
+         to exhaust the memory"
+    )]
+    Parameters {
+        /// The file
+        file: PathBuf,
+        /// What the model would need
+        expected: u128,
+        /// Elements of the storages under `model`
+        found: u128,
+    },
     /// A tensor that the model needs.
     #[error("{file}: tensor {name} is missing")]
     Missing {
@@ -172,10 +185,11 @@ impl Checkpoint {
         Self::understand(path, Archive::read_without(path, Some("optimizer"))?)
     }
 
-    fn understand(path: &Path, archive: Archive) -> Result<Self, StateError> {
+    /// An archive as a checkpoint; `path` stands for its file in messages.
+    pub fn understand(path: &Path, archive: Archive) -> Result<Self, StateError> {
         let entry = |key: &str| StateError::Entry { file: path.to_owned(), key: key.to_owned() };
         let root = &archive.root;
-        let step = root.get("step").and_then(Object::as_i64).ok_or_else(|| entry("step"))?;
+        let step = root.get("step").and_then(Object::as_i64).filter(|&step| step >= 0).ok_or_else(|| entry("step"))?;
         let config = root.get("config").ok_or_else(|| entry("config"))?;
         let bad_config = |reason: String| StateError::Config { file: path.to_owned(), reason };
         let ours = match root.get(OUR_KEY) {
@@ -189,6 +203,12 @@ impl Checkpoint {
             None => original_model(config).map_err(bad_config)?,
         };
         model.validate().map_err(|e| bad_config(e.to_string()))?;
+        // Before a model of that size is made. A file that lacks a few tensors is told which when they are looked for.
+        let weights = root.get("model").ok_or_else(|| entry("model"))?;
+        let (expected, found) = (Ebm::parameters(&model), archive.elements(weights));
+        if expected > 4 * found {
+            return Err(StateError::Parameters { file: path.to_owned(), expected, found });
+        }
         let data_path = config.get("data").and_then(|d| d.get("data_path")).and_then(Object::as_str).map(PathBuf::from);
         Ok(Self { path: path.to_owned(), step, model, data_path, ours, archive })
     }
@@ -359,15 +379,10 @@ impl Checkpoint {
         if found != expected {
             return Err(StateError::Shape { file, name, expected: expected.to_vec(), found });
         }
-        let dtype = self.archive.dtype(source);
-        let kind = match dtype {
-            DType::F32 => Kind::Float,
-            DType::F64 => Kind::Double,
-            DType::F16 => Kind::Half,
-            DType::BF16 => Kind::BFloat16,
-            found => return Err(StateError::DType { file, name, found }),
-        };
-        Ok(Tensor::from_data_size(&self.archive.tensor_bytes(source)?, &found, kind).to_kind(Kind::Float))
+        match self.archive.dtype(source) {
+            DType::F32 | DType::F64 | DType::F16 | DType::BF16 => Ok(self.archive.tensor(source)?.to_kind(Kind::Float)),
+            found => Err(StateError::DType { file, name, found }),
+        }
     }
 }
 

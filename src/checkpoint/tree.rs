@@ -81,7 +81,7 @@ impl<'a> Tree<'a> {
                     tensor: self.place(),
                     fault,
                 })?;
-                Object::Tensor(tensor.clone())
+                Object::Tensor((**tensor).clone())
             }
             Node::Global(Global::Storage(_)) => return Err(self.unsupported("a storage class")),
             Node::Global(_) => return Err(self.unsupported("a function")),

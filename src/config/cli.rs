@@ -78,7 +78,7 @@ pub fn parse<T: Root>(
     if matches.get_flag("help") {
         return help::page::<T>(command, &files, &overrides.unwrap_or_default()).map(Action::Print);
     }
-    let runs = if multirun { product(&overrides?) } else { vec![overrides?] };
+    let runs = if multirun { product(&overrides?)? } else { vec![overrides?] };
     let jobs = runs.iter().map(|overrides| compose::job(&files, overrides)).collect::<Result<Vec<Job<T>>, _>>()?;
     if matches.get_flag("cfg") {
         return Ok(Action::Print(configurations(&jobs, multirun)));
@@ -131,7 +131,8 @@ fn usage(error: &clap::Error) -> ConfigError {
 }
 
 /// Every combination of the comma-separated values; the last override changes fastest.
-fn product(overrides: &[Override]) -> Vec<Vec<Override>> {
+fn product(overrides: &[Override]) -> Result<Vec<Vec<Override>>, ConfigError> {
+    const MOST: usize = 10_000;
     let mut runs = vec![Vec::new()];
     for (at, item) in overrides.iter().enumerate() {
         // A later override of the same key makes this one void; sweeping it would only repeat jobs.
@@ -139,12 +140,15 @@ fn product(overrides: &[Override]) -> Vec<Vec<Override>> {
             continue;
         }
         let values = item.sweep();
+        if runs.len() * values.len() > MOST {
+            return Err(ConfigError::Usage(format!("-m would make more than {MOST} runs; sweep fewer values at once")));
+        }
         runs = runs
             .iter()
             .flat_map(|run| values.iter().map(|value| [run.as_slice(), std::slice::from_ref(value)].concat()))
             .collect();
     }
-    runs
+    Ok(runs)
 }
 
 /// What `--cfg` prints: one YAML document a job.

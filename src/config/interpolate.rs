@@ -11,21 +11,37 @@ pub(super) fn refers(text: &str) -> bool {
     text.contains("${")
 }
 
+/// The longest text that references may add up to, in bytes: a few that each name the one before twice would fill the memory.
+const LONGEST: usize = 1 << 16;
+
 /// Replaces every reference of every value.
 pub(super) fn resolve(known: &Schema, tree: &Tree) -> Result<Tree, ConfigError> {
-    let resolver = Resolver { known, tree };
-    tree.keys().map(|key| Ok((key.clone(), resolver.value(key, &mut Vec::new())?))).collect()
+    let mut resolver = Resolver { known, tree, resolved: Tree::new() };
+    tree.keys().try_for_each(|key| resolver.value(key, &mut Vec::new()).map(|_| ()))?;
+    Ok(resolver.resolved)
 }
 
 struct Resolver<'a> {
     known: &'a Schema,
     tree: &'a Tree,
+    /// What is done: each key is resolved once, however many name it.
+    resolved: Tree,
 }
 
 impl Resolver<'_> {
     /// The value of a key; `path` holds the keys that are being resolved, the outermost first.
-    fn value(&self, key: &str, path: &mut Vec<String>) -> Result<Value, ConfigError> {
-        let value = &self.tree[key];
+    fn value(&mut self, key: &str, path: &mut Vec<String>) -> Result<Value, ConfigError> {
+        if let Some(value) = self.resolved.get(key) {
+            return Ok(value.clone());
+        }
+        let value = self.resolve(key, path)?;
+        self.resolved.insert(key.to_owned(), value.clone());
+        Ok(value)
+    }
+
+    fn resolve(&mut self, key: &str, path: &mut Vec<String>) -> Result<Value, ConfigError> {
+        let tree = self.tree;
+        let value = &tree[key];
         let Some(text) = value.as_str().filter(|text| refers(text)) else {
             return Ok(value.clone());
         };
@@ -46,7 +62,7 @@ impl Resolver<'_> {
     }
 
     /// A text with its references replaced; one that is a single reference keeps the type of what it names.
-    fn text(&self, key: &str, text: &str, path: &mut Vec<String>) -> Result<Value, ConfigError> {
+    fn text(&mut self, key: &str, text: &str, path: &mut Vec<String>) -> Result<Value, ConfigError> {
         let mut plain = String::new();
         let mut rest = text;
         while let Some(at) = rest.find("${") {
@@ -67,12 +83,15 @@ impl Resolver<'_> {
             }
             plain.push_str(before);
             plain.push_str(&schema::show(&value));
+            if plain.len() > LONGEST {
+                return Err(error(key, format!("its references add up to more than {LONGEST} bytes")));
+            }
         }
         plain.push_str(rest);
         Ok(Value::String(plain))
     }
 
-    fn named(&self, key: &str, name: &str, path: &mut Vec<String>) -> Result<Value, ConfigError> {
+    fn named(&mut self, key: &str, name: &str, path: &mut Vec<String>) -> Result<Value, ConfigError> {
         let name = name.trim();
         if self.tree.contains_key(name) {
             return self.value(name, path);

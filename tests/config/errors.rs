@@ -79,6 +79,27 @@ fn malformed_overrides_say_the_form() {
 }
 
 #[test]
+fn what_would_grow_without_end_is_refused() {
+    // Keys of text, each the one before ten times over.
+    let chain = ["out_dir", "wandb_project", "wandb_name", "load_checkpoint", "data.data_path", "data.dataset"];
+    let tenfold = chain.windows(2).map(|pair| format!("{}={}", pair[1], format!("${{{}}}", pair[0]).repeat(10)));
+    let mut args = vec!["out_dir=0123456789".to_owned()];
+    args.extend(tenfold);
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let message = error_of::<Config>(&args);
+    assert!(message.contains("more than 65536 bytes"), "{message}");
+    // Naming a key twice, and that one twice, and so on, takes no longer where the texts are empty.
+    let lines: Vec<String> =
+        chain.windows(2).map(|pair| format!("{}={}", pair[1], format!("${{{}}}", pair[0]).repeat(99))).collect();
+    let mut empty = vec!["out_dir=x", "wandb_project="];
+    empty.extend(lines.iter().skip(1).map(String::as_str));
+    let _ = error_of::<Config>(&empty); // load_checkpoint is a path, and empty
+    let seeds = format!("train.seed={}", vec!["1"; 101].join(","));
+    let steps = seeds.replace("train.seed", "train.max_steps");
+    refused(&[(&["-m", &seeds, &steps], &["more than 10000 runs"])]);
+}
+
+#[test]
 fn structs_built_in_code_are_checked_too() {
     let mut config = Config::default();
     config.validate().unwrap();

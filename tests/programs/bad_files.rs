@@ -1,6 +1,6 @@
 //! Texts, devices and checkpoints that are not there or not fit, and a training that diverges.
 
-use nanoebm::checkpoint::{Archive, DType};
+use nanoebm::checkpoint::{Archive, DType, Object};
 
 use super::desk::{Desk, fixture, list, names};
 
@@ -79,6 +79,35 @@ fn a_model_that_is_too_large_for_the_memory_is_an_error() {
     let larger = [&desk.arg("checkpoint", "final.pt"), "model.n_layer=1000000", "model.n_embd=4096"];
     desk.refuses(desk.eval(&larger), 1, &["to read it takes at least "]);
     desk.refuses(desk.sample(&larger), 1, &["to read it takes at least "]);
+}
+
+/// A value in a dict of dicts.
+fn entry<'a>(object: &'a mut Object, path: &[&str]) -> &'a mut Object {
+    path.iter().fold(object, |object, key| {
+        let Object::Dict(pairs) = object else { panic!("{key} is in no dict") };
+        &mut pairs.iter_mut().find(|(found, _)| found.as_str() == Some(key)).unwrap().1
+    })
+}
+
+#[test]
+fn a_small_file_cannot_ask_for_a_large_model() {
+    let desk = Desk::new();
+    let good = Archive::read(&fixture("b/checkpoint.pt")).unwrap();
+    for (key, claim) in [("n_embd", 1 << 20), ("n_layer", 1 << 30), ("block_size", 1 << 30), ("vocab_size", 1 << 30)] {
+        let mut archive = good.clone();
+        *entry(&mut archive.root, &["config", "model", key]) = Object::Int(claim);
+        archive.write(&desk.path("claims.pt")).unwrap();
+        desk.refuses(desk.sample(&["checkpoint=claims.pt"]), 1, &["claims.pt", "parameters", "exhaust the memory"]);
+    }
+    // Many tensors over one storage are one storage's worth of weights.
+    let mut archive = good.clone();
+    *entry(&mut archive.root, &["config", "model", "n_layer"]) = Object::Int(100);
+    archive.write(&desk.path("claims.pt")).unwrap();
+    desk.refuses(desk.sample(&["checkpoint=claims.pt"]), 1, &["claims.pt", "parameters"]);
+    let mut archive = good;
+    *entry(&mut archive.root, &["step"]) = Object::Int(-1);
+    archive.write(&desk.path("claims.pt")).unwrap();
+    desk.refuses(desk.sample(&["checkpoint=claims.pt"]), 1, &["claims.pt", "step"]);
 }
 
 /// A learning rate that no training survives.

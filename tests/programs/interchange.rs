@@ -76,3 +76,23 @@ fn pytorch_reads_a_resumed_checkpoint_and_we_read_a_compiled_models() {
     };
     assert_eq!(report(&compiled), report(&ours), "model=upstream is the original's behaviour");
 }
+
+#[test]
+fn what_pytorch_would_run_is_refused_and_named() {
+    let desk = Desk::new();
+    let executed = TORCH.judge("foreign.py", desk.dir(), &[]);
+    for (file, asked) in
+        [("system.pt", "posix.system"), ("eval.pt", "__builtin__.eval"), ("exec.pt", "__builtin__.exec")]
+    {
+        assert_eq!(executed[file], true, "PyTorch ran {file}");
+        let asks = format!("asks for {asked}, ");
+        desk.refuses(desk.sample(&[&format!("checkpoint={file}")]), 1, &[file, &asks]);
+        desk.refuses(desk.train(&[&format!("load_checkpoint={file}")]), 1, &[file, &asks]);
+    }
+    assert!(!desk.path("ran").exists());
+    for (file, reason) in
+        [("legacy.pt", "old format"), ("script.pt", "TorchScript"), ("имя.pt", "no usable \"config\"")]
+    {
+        desk.refuses(desk.sample(&[&format!("checkpoint={file}")]), 1, &[file, reason]);
+    }
+}

@@ -95,5 +95,9 @@ fn a_checkpoint_with_a_damaged_byte_is_refused() {
 fn a_file_of_another_format_is_refused() {
     let desk = Desk::new();
     let numbers = fixture("a/golden.safetensors");
-    desk.refuses(desk.train(&[&format!("load_checkpoint={}", numbers.display())]), 1, &["golden.safetensors"]);
+    desk.refuses(
+        desk.train(&[&format!("load_checkpoint={}", numbers.display())]),
+        1,
+        &["golden.safetensors", "safetensors file"],
+    );
 }
