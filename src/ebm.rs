@@ -148,7 +148,7 @@ impl Ebm {
         // ln_1 and ln_2, c_attn (C, 3C), c_proj (C, C), the MLP's c_fc (C, 4C) and c_proj (4C, C)
         let block = biased(2 * c + 12 * c * c, 11 * c);
         // wte and energy_head (V, C), wpe (T, C), ln_f
-        2 * v * c + t * c + layers * block + biased(c, c)
+        2 * v * c + t * c + layers * block + biased(c, c) + u128::from(config.alpha_learnable)
     }
 
     /// The trained parameters in PyTorch's order; a learnable `alpha` comes last, as its own group.
@@ -372,8 +372,9 @@ mod tests {
 
     #[test]
     fn parameters_are_counted_as_they_are_made() {
-        for bias in [false, true] {
-            let mut config = ModelConfig { n_layer: 3, n_head: 2, n_embd: 6, bias, ..ModelConfig::default() };
+        for (bias, alpha_learnable) in [(false, true), (true, false)] {
+            let mut config =
+                ModelConfig { n_layer: 3, n_head: 2, n_embd: 6, bias, alpha_learnable, ..ModelConfig::default() };
             (config.vocab_size, config.block_size) = (7, 5);
             assert_eq!(Ebm::parameters(&config), Ebm::new(&config, Device::Cpu).params().numel() as u128);
         }

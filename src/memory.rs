@@ -4,6 +4,7 @@ use sysinfo::System;
 use tch::Device;
 
 use crate::config::{Config, Dtype, ModelConfig};
+use crate::ebm::Ebm;
 use crate::error::Error;
 
 /// Bytes of a number.
@@ -12,14 +13,6 @@ const F32: u128 = 4;
 const KEPT_OF_BLOCK: u128 = 16;
 /// What the heads keep, in vocabularies V of each token.
 const KEPT_OF_HEAD: u128 = 3;
-
-/// Number of parameters of a model.
-pub fn parameters(model: &ModelConfig) -> u128 {
-    let [l, c, v, t] = [model.n_layer, model.n_embd, model.vocab_size, model.block_size].map(size);
-    let biases = u128::from(model.bias);
-    let block = 12 * c * c + 2 * c + biases * 11 * c;
-    l * block + 2 * v * c + t * c + c + biases * c + u128::from(model.alpha_learnable)
-}
 
 /// An error where training takes more memory than there is: weights, gradients and AdamW's two moments, and what is kept for the
 /// backward pass. Only the CPU's memory is looked at, and never is less enough.
@@ -33,12 +26,12 @@ pub fn check_training(config: &Config, device: Device) -> Result<(), Error> {
         (false, Dtype::Bfloat16) => KEPT_OF_BLOCK * F32 / 2,
     };
     let activations = tokens * (l * c * kept + v * KEPT_OF_HEAD * F32);
-    check("train", parameters(model), 4 * F32 * parameters(model) + activations, device)
+    check("train", Ebm::parameters(model), 4 * F32 * Ebm::parameters(model) + activations, device)
 }
 
 /// An error where the weights alone take more memory than there is.
 pub fn check_weights(model: &ModelConfig, device: Device) -> Result<(), Error> {
-    check("read", parameters(model), F32 * parameters(model), device)
+    check("read", Ebm::parameters(model), F32 * Ebm::parameters(model), device)
 }
 
 fn check(action: &'static str, parameters: u128, needed: u128, device: Device) -> Result<(), Error> {
@@ -73,17 +66,6 @@ fn size(n: i64) -> u128 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ebm::Ebm;
-
-    #[test]
-    fn parameters_are_those_of_the_model() {
-        for (bias, alpha_learnable, n_layer) in [(true, false, 1), (false, true, 3)] {
-            let mut model = ModelConfig { bias, alpha_learnable, n_layer, ..ModelConfig::default() };
-            (model.n_embd, model.n_head, model.block_size, model.vocab_size) = (24, 3, 10, 17);
-            let ebm = Ebm::new(&model, Device::Cpu);
-            assert_eq!(parameters(&model), ebm.params().numel() as u128);
-        }
-    }
 
     #[test]
     fn the_largest_configuration_has_a_size() {
