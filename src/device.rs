@@ -132,6 +132,15 @@ fn open_library(name: &CStr) -> Result<(), String> {
     }
 }
 
+/// Whether bfloat16 is computed by way of fp32 on a device, and so more slowly than that: on CPUs without units for it.
+pub fn emulates_bfloat16(device: Device) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    let has_units = is_x86_feature_detected!("avx512bf16");
+    #[cfg(not(target_arch = "x86_64"))]
+    let has_units = true; // not known
+    device == Device::Cpu && !has_units
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

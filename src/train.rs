@@ -155,6 +155,9 @@ impl Run {
                 "train.compile=true: libtorch has no compiler outside Python; the run is eager, as without it".into(),
             );
         }
+        if config.train.dtype == Dtype::Bfloat16 && device::emulates_bfloat16(self.ebm.device()) {
+            notes.push("This CPU has no units for bfloat16: train.dtype=float32 is faster here".into());
+        }
         notes.extend(resumed);
         notes.push(format!("Training from step {} to {}", self.start, config.train.max_steps));
         notes.iter().for_each(|note| self.tracker.note(note));
@@ -233,6 +236,7 @@ impl Run {
             profile.summary(train.max_steps - self.start).iter().for_each(|line| self.tracker.note(line));
         }
         let path = self.save("final.pt", train.max_steps)?;
+        self.prune(train.max_steps); // a run that was killed after its last checkpoint had not come to that
         self.tracker.note("Training complete");
         Ok(Outcome::Finished(path))
     }
