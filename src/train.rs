@@ -235,10 +235,15 @@ impl Run {
         if train.profile {
             profile.summary(train.max_steps - self.start).iter().for_each(|line| self.tracker.note(line));
         }
-        let path = self.save("final.pt", train.max_steps)?;
-        self.prune(train.max_steps); // a run that was killed after its last checkpoint had not come to that
+        self.finish().map(Outcome::Finished)
+    }
+
+    /// The last checkpoint.
+    fn finish(&mut self) -> Result<PathBuf, Error> {
+        let path = self.save("final.pt", self.config.train.max_steps)?;
+        self.prune(self.config.train.max_steps); // a run that was killed after its last save had not come to that
         self.tracker.note("Training complete");
-        Ok(Outcome::Finished(path))
+        Ok(path)
     }
 
     /// The loss on `idx`, `targets` (B, T): System 2 joins after the warm-up, and a contrastive loss where there is one.
