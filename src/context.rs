@@ -104,8 +104,8 @@ impl<'a> FastWeights<'a> {
     }
 
     /// Reads the ids of a text in windows, chunk by chunk, the last window as long as it is. Gives the mean NLL of each chunk in
-    /// nats per character, as it was scored.
-    pub fn read_text(&mut self, ids: &[i64]) -> Vec<f64> {
+    /// nats per character, as it was scored; calls `progress` with the number of characters read after each.
+    pub fn read_text(&mut self, ids: &[i64], mut progress: impl FnMut(u64)) -> Vec<f64> {
         let t = self.ebm.config.block_size as usize;
         let last = ids.len().saturating_sub(1); // the last character has no target
         let whole = last / t * t; // characters in whole windows
@@ -121,6 +121,7 @@ impl<'a> FastWeights<'a> {
         }
         let mut nll = |(idx, targets): (Tensor, Tensor)| {
             let energies = self.read(&idx, &targets);
+            progress(idx.numel() as u64);
             no_grad(|| cross_entropy(&-energies, &targets)).double_value(&[])
         };
         chunks.into_iter().map(&mut nll).collect()

@@ -98,10 +98,10 @@ impl Output {
     }
 }
 
-/// A bar on standard error that counts windows, where somebody can see it.
-pub fn windows_bar(windows: usize) -> ProgressBar {
-    let bar = if std::io::stderr().is_terminal() { ProgressBar::new(windows as u64) } else { ProgressBar::hidden() };
-    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} windows, {eta} left");
+/// A bar on standard error that counts to `len`, where somebody can see it.
+pub fn progress_bar(len: usize, unit: &str) -> ProgressBar {
+    let bar = if std::io::stderr().is_terminal() { ProgressBar::new(len as u64) } else { ProgressBar::hidden() };
+    let style = ProgressStyle::with_template(&format!("{{wide_bar}} {{pos}}/{{len}} {unit}, {{eta}} left"));
     bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 

@@ -160,7 +160,7 @@ fn forgetting_gives_the_trained_weights_back() {
     let before = weights(&ebm);
     let mut fast = FastWeights::new(&ebm, &golden.checkpoint(), settings(), Kind::Float).unwrap();
     let ids = Vec::<i64>::try_from(golden.batch().0.reshape([-1]).repeat([3])).unwrap();
-    let chunks = fast.read_text(&ids[..3 * ebm.config.block_size as usize + 5]);
+    let chunks = fast.read_text(&ids[..3 * ebm.config.block_size as usize + 5], |_| {});
     assert_eq!(chunks.len(), 2, "three windows are one chunk, and four characters the last");
     assert_ne!(weights(&ebm), before);
     fast.forget();

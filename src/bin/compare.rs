@@ -78,7 +78,7 @@ fn measure(config: &CompareConfig, output: Output) -> anyhow::Result<Comparison>
         contenders.iter().zip(&loaded).for_each(|(contender, loaded)| introduce(contender, loaded));
         program::say(&format!("{}: {} windows of {block_size} characters", path.display(), windows.offsets.len()));
     }
-    let bar = program::windows_bar(contenders.len() * windows.offsets.len());
+    let bar = program::progress_bar(contenders.len() * windows.offsets.len(), "windows");
     let work = (config.batch_size, train::kind(config.dtype));
     let comparison = compare(&contenders, &windows, work, |n| bar.inc(n));
     bar.finish_and_clear();

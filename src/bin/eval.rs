@@ -78,7 +78,7 @@ fn measure(config: &EvalConfig, output: Output) -> anyhow::Result<Report> {
     // A table of rows is what CSV is: without `steps` it has the two systems and the control.
     let steps = config.steps.clone().or((output == Output::Csv).then(|| vec![refine_steps]));
     let work = (config.batch_size, compute);
-    let bar = program::windows_bar(count);
+    let bar = program::progress_bar(count, "windows");
     let mut report = match steps {
         None => evaluate(ebm, &windows, refine_steps, work, fast.as_mut(), |n| bar.inc(n)),
         Some(steps) => {
@@ -100,9 +100,7 @@ fn measure(config: &EvalConfig, output: Output) -> anyhow::Result<Report> {
 fn followed(c: &ContextConfig) -> String {
     let (steps, chunk, alpha, weights) =
         (c.context_steps, c.context_chunk, c.context_alpha.unwrap_or_default(), c.context_weights);
-    format!(
-        "The weights ({weights}) follow the text: {steps} steps after every {chunk} windows were scored, α = {alpha}"
-    )
+    format!("The weights ({weights}) follow the text; steps after every {chunk} windows: {steps}, α = {alpha}")
 }
 
 fn table(r: &Report) -> String {

@@ -96,7 +96,10 @@ fn follow(loaded: &Loaded, config: &SampleConfig, vocab: &Vocab, prompt: &str, q
     };
     let (ids, _) = vocab.encode(&text);
     let checkpoint = Checkpoint::read(&loaded.checkpoint.path)?; // with the optimizer's part
-    let energies = FastWeights::new(&loaded.ebm, &checkpoint, config.fast, Kind::Float)?.read_text(&ids);
+    let bar = program::progress_bar(ids.len().saturating_sub(1), "characters");
+    let mut fast = FastWeights::new(&loaded.ebm, &checkpoint, config.fast, Kind::Float)?;
+    let energies = fast.read_text(&ids, |n| bar.inc(n));
+    bar.finish_and_clear();
     if let (false, Some(first), Some(last)) = (quiet, energies.first(), energies.last()) {
         let read = ids.len();
         program::say(&format!(

@@ -132,7 +132,7 @@ fn usage(error: &clap::Error) -> ConfigError {
 
 /// Every combination of the comma-separated values; the last override changes fastest.
 fn product(overrides: &[Override]) -> Result<Vec<Vec<Override>>, ConfigError> {
-    const MOST: usize = 10_000;
+    const MOST: usize = 1_000;
     let mut runs = vec![Vec::new()];
     for (at, item) in overrides.iter().enumerate() {
         // A later override of the same key makes this one void; sweeping it would only repeat jobs.

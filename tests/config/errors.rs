@@ -96,7 +96,7 @@ fn what_would_grow_without_end_is_refused() {
     let _ = error_of::<Config>(&empty); // load_checkpoint is a path, and empty
     let seeds = format!("train.seed={}", vec!["1"; 101].join(","));
     let steps = seeds.replace("train.seed", "train.max_steps");
-    refused(&[(&["-m", &seeds, &steps], &["more than 10000 runs"])]);
+    refused(&[(&["-m", &seeds, &steps], &["more than 1000 runs"])]);
 }
 
 #[test]

@@ -241,7 +241,7 @@ fn weights_that_follow_the_text_expect_more_of_it() {
     }
     desk.eval(&[&checkpoint, &text, "max_windows=4", "context_steps=2"])
         .succeeds()
-        .says("The weights (all) follow the text: 2 steps");
+        .says("The weights (all) follow the text; steps after every 4 windows: 2, α = 0.15");
 }
 
 #[test]
