@@ -100,7 +100,13 @@ impl<'a> FastWeights<'a> {
         let scored = energy.scored.into_inner();
         self.theta = descended.x;
         self.put(&self.theta);
-        scored.unwrap_or_else(|| no_grad(|| self.energies(idx)))
+        scored.unwrap_or_else(|| no_grad(|| -self.ebm.system1(idx, self.pass)))
+    }
+
+    /// [`FastWeights::read`], for the mean NLL of the chunk in nats per character as it was scored.
+    pub fn score(&mut self, idx: &Tensor, targets: &Tensor) -> f64 {
+        let energies = self.read(idx, targets);
+        no_grad(|| cross_entropy(&-energies, targets)).double_value(&[])
     }
 
     /// Reads the ids of a text in windows, chunk by chunk, the last window as long as it is. Gives the mean NLL of each chunk in
@@ -119,12 +125,12 @@ impl<'a> FastWeights<'a> {
         if last > whole {
             chunks.push(rows(whole, last, last - whole));
         }
-        let mut nll = |(idx, targets): (Tensor, Tensor)| {
-            let energies = self.read(&idx, &targets);
+        let mut score = |(idx, targets): (Tensor, Tensor)| {
+            let nll = self.score(&idx, &targets);
             progress(idx.numel() as u64);
-            no_grad(|| cross_entropy(&-energies, &targets)).double_value(&[])
+            nll
         };
-        chunks.into_iter().map(&mut nll).collect()
+        chunks.into_iter().map(&mut score).collect()
     }
 
     /// Back to the trained weights.
@@ -139,10 +145,6 @@ impl<'a> FastWeights<'a> {
         for (param, view) in self.params.iter().zip(views(theta, shapes)) {
             no_grad(|| param.tensor.shallow_clone().set_data(&view));
         }
-    }
-
-    fn energies(&self, idx: &Tensor) -> Tensor {
-        self.ebm.energies(&self.ebm.hidden_states(idx, self.pass), self.pass)
     }
 }
 

@@ -143,11 +143,8 @@ pub fn measure(
     let steps = |prediction: &Prediction| if let Prediction::Steps(steps) = prediction { *steps } else { 0 };
     let most = predictions.iter().map(steps).max().unwrap_or_default();
     let kept = (most + 1).saturating_mul(windows.block_size * ebm.config.vocab_size); // numbers of one window's trajectory
-    let batch_size = match &mut fast {
-        Some(fast) => {
-            fast.forget();
-            fast.settings.context_chunk
-        }
+    let batch_size = match &fast {
+        Some(fast) => fast.settings.context_chunk,
         None => batch_size.min((MOST_LOGITS as i64 / kept).max(1)),
     };
     let pass = Pass::eval(compute);
@@ -168,6 +165,9 @@ pub fn measure(
             }
         });
         progress(idx.size()[0] as u64);
+    }
+    if let Some(fast) = fast {
+        fast.forget(); // whatever is measured next has read nothing yet
     }
     scores
 }

@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use tch::Device;
+use tch::{Device, Kind};
 
 use crate::checkpoint::{Checkpoint, find};
-use crate::config::ModelOverrides;
+use crate::config::{ContextConfig, ModelOverrides};
+use crate::context::FastWeights;
 use crate::data::{Corpus, Vocab};
 use crate::ebm::Ebm;
 use crate::error::Error;
@@ -67,6 +68,12 @@ impl Loaded {
             }
             (asked, recorded) => Ok(asked.or(recorded.as_deref()).unwrap_or(Path::new("shakespeare.txt")).to_owned()),
         }
+    }
+
+    /// The model with weights that follow the text. Its file is read again, for the optimizer's part.
+    pub fn fast_weights(&self, settings: ContextConfig, compute: Kind) -> Result<FastWeights<'_>, Error> {
+        let checkpoint = Checkpoint::read(&self.checkpoint.path)?;
+        Ok(FastWeights::new(&self.ebm, &checkpoint, settings, compute)?)
     }
 
     /// What to say where the text has changed since the training.

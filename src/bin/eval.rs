@@ -3,9 +3,7 @@
 use std::process::ExitCode;
 
 use nanoebm::calibration::training_windows;
-use nanoebm::checkpoint::Checkpoint;
 use nanoebm::config::{self, Action, ConfigError, ContextConfig, EvalConfig, Program};
-use nanoebm::context::FastWeights;
 use nanoebm::data::Corpus;
 use nanoebm::eval::{Report, Windows, evaluate};
 use nanoebm::load::load;
@@ -61,13 +59,8 @@ fn measure(config: &EvalConfig, output: Output) -> anyhow::Result<Report> {
     windows.offsets.truncate(config.max_windows.map_or(usize::MAX, |n| n as usize));
     let count = windows.offsets.len();
     let compute = train::kind(config.dtype);
-    let full; // with the optimizer's part
-    let mut fast = if config.fast.context_steps > 0 {
-        full = Checkpoint::read(&loaded.checkpoint.path)?;
-        Some(FastWeights::new(ebm, &full, config.fast, compute)?)
-    } else {
-        None
-    };
+    let follows = config.fast.context_steps > 0;
+    let mut fast = follows.then(|| loaded.fast_weights(config.fast, compute)).transpose()?;
     if output == Output::Text {
         loaded.notes.iter().for_each(|note| program::say(note));
         let block_size = windows.block_size;

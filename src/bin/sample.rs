@@ -3,9 +3,7 @@
 use std::io::{Write, stdout};
 use std::process::ExitCode;
 
-use nanoebm::checkpoint::Checkpoint;
 use nanoebm::config::{self, Action, Mode, Program, SampleConfig};
-use nanoebm::context::FastWeights;
 use nanoebm::data::Vocab;
 use nanoebm::load::{Loaded, load};
 use nanoebm::sample::{Chooser, Generation, encode_prompt};
@@ -95,9 +93,8 @@ fn follow(loaded: &Loaded, config: &SampleConfig, vocab: &Vocab, prompt: &str, q
         None => prompt.to_owned(),
     };
     let (ids, _) = vocab.encode(&text);
-    let checkpoint = Checkpoint::read(&loaded.checkpoint.path)?; // with the optimizer's part
+    let mut fast = loaded.fast_weights(config.fast, Kind::Float)?;
     let bar = program::progress_bar(ids.len().saturating_sub(1), "characters");
-    let mut fast = FastWeights::new(&loaded.ebm, &checkpoint, config.fast, Kind::Float)?;
     let energies = fast.read_text(&ids, |n| bar.inc(n));
     bar.finish_and_clear();
     if let (false, Some(first), Some(last)) = (quiet, energies.first(), energies.last()) {

@@ -10,13 +10,12 @@ use super::legend::{Sample, legend};
 use super::output::{Picture, Table};
 use super::pass;
 use super::style::{COLOURS, PAGE, short};
-use crate::checkpoint::Checkpoint;
 use crate::config::{ContextConfig, EvalConfig, VizConfig};
-use crate::context::FastWeights;
 use crate::data::{Corpus, Split};
-use crate::ebm::{Ebm, cross_entropy};
+use crate::ebm::cross_entropy;
 use crate::error::Error;
 use crate::eval::Windows;
+use crate::load::Loaded;
 
 /// The numbers of the picture: energies of text, which are NLLs in nats per character.
 #[derive(Debug, Serialize)]
@@ -32,39 +31,36 @@ pub struct Reading {
 }
 
 /// Reads the first windows of the validation split, with `eval`'s settings for fast weights.
-pub fn reading(ebm: &Ebm, checkpoint: &Checkpoint, corpus: &Corpus, config: &VizConfig) -> Result<Reading, Error> {
+pub fn reading(loaded: &Loaded, corpus: &Corpus, config: &VizConfig) -> Result<Reading, Error> {
+    let (ebm, pass) = (&loaded.ebm, pass(config));
     let settings = ContextConfig { context_steps: 1, ..EvalConfig::default().fast };
     let mut windows = Windows::consecutive(corpus, Split::Val, ebm.config.block_size)?;
     windows.offsets.truncate(config.max_windows as usize);
     let chunks: Vec<_> = windows.batches(settings.context_chunk, ebm.device()).collect();
-    let pass = pass(config);
-    let mut fast = FastWeights::new(ebm, checkpoint, settings, pass.compute)?;
-    let nll = |energies: Tensor, targets: &Tensor| no_grad(|| cross_entropy(&-energies, targets)).double_value(&[]);
-    let steps = (0..=config.think_steps).map(|_| nll(fast.read(&chunks[0].0, &chunks[0].1), &chunks[0].1)).collect();
+    let mut fast = loaded.fast_weights(settings, pass.compute)?;
+    let steps = (0..=config.think_steps).map(|_| fast.score(&chunks[0].0, &chunks[0].1)).collect();
     fast.forget();
-    let frozen = |idx: &Tensor| no_grad(|| ebm.energies(&ebm.hidden_states(idx, pass), pass));
-    let frozen: Vec<f64> = chunks.iter().map(|(idx, targets)| nll(frozen(idx), targets)).collect();
-    let following: Vec<f64> = chunks.iter().map(|(idx, targets)| nll(fast.read(idx, targets), targets)).collect();
+    // The trained weights first: later the model's are others.
+    let frozen = |(idx, targets): &(Tensor, Tensor)| no_grad(|| cross_entropy(&ebm.system1(idx, pass), targets));
+    let frozen: Vec<f64> = chunks.iter().map(|chunk| frozen(chunk).double_value(&[])).collect();
+    let mut reading = Reading { steps, characters: Vec::new(), frozen: Vec::new(), following: Vec::new() };
+    let (mut read, mut by_frozen, mut by_following) = (0, 0.0, 0.0);
+    for ((idx, targets), nll) in chunks.iter().zip(frozen) {
+        let characters = idx.numel();
+        read += characters;
+        by_frozen += nll * characters as f64;
+        by_following += fast.score(idx, targets) * characters as f64;
+        reading.characters.push(read as i64);
+        reading.frozen.push(by_frozen / read as f64);
+        reading.following.push(by_following / read as f64);
+    }
     fast.forget();
-    let sizes: Vec<i64> = chunks.iter().map(|(idx, _)| idx.numel() as i64).collect();
-    let characters: Vec<i64> = sizes.iter().scan(0, |sum, n| Some(add(sum, *n))).collect();
-    let so_far = |nll: Vec<f64>| -> Vec<f64> {
-        let totals = nll.iter().zip(&sizes).scan(0.0, |sum, (nll, n)| Some(add(sum, nll * *n as f64)));
-        totals.zip(&characters).map(|(total, n)| total / *n as f64).collect()
-    };
-    let (frozen, following) = (so_far(frozen), so_far(following));
-    Ok(Reading { steps, characters, frozen, following })
-}
-
-/// A running sum.
-fn add<T: Copy + std::ops::AddAssign>(sum: &mut T, more: T) -> T {
-    *sum += more;
-    *sum
+    Ok(reading)
 }
 
 /// Measures and draws.
-pub fn picture(ebm: &Ebm, checkpoint: &Checkpoint, corpus: &Corpus, config: &VizConfig) -> Result<Picture, Error> {
-    let numbers = reading(ebm, checkpoint, corpus, config)?;
+pub fn picture(loaded: &Loaded, corpus: &Corpus, config: &VizConfig) -> Result<Picture, Error> {
+    let numbers = reading(loaded, corpus, config)?;
     let picture = Picture::new(
         "context",
         "Reading on",

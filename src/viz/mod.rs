@@ -26,7 +26,6 @@ pub mod training;
 pub mod trajectories;
 
 use crate::batches::spread;
-use crate::checkpoint::Checkpoint;
 use crate::config::{SampleConfig, VizConfig, VizMode};
 use crate::data::{Corpus, Split, Vocab};
 use crate::device;
@@ -125,11 +124,7 @@ impl<'a> Studio<'a> {
                 let (corpus, offsets) = self.windows()?;
                 negatives::picture(self.loaded, &corpus, &offsets, self.config).map(|p| vec![p])
             }
-            (VizMode::Context, _) => {
-                let corpus = self.corpus()?;
-                let checkpoint = Checkpoint::read(&self.loaded.checkpoint.path)?; // with the optimizer's part
-                context::picture(&self.loaded.ebm, &checkpoint, &corpus, self.config).map(|p| vec![p])
-            }
+            (VizMode::Context, _) => context::picture(self.loaded, &self.corpus()?, self.config).map(|p| vec![p]),
             (VizMode::Training, _) => {
                 training::pictures(&training::run_dirs(self.config, self.loaded.checkpoint.path.parent())?, self.config)
             }

@@ -235,6 +235,11 @@ fn weights_that_follow_the_text_expect_more_of_it() {
         assert!(gain > 0.01, "{weights}: {gain}");
         assert_eq!(followed["context_alpha"], alpha);
         assert_eq!(report(&desk, &args), followed, "it repeats");
+        let separation = |more: &[&str]| {
+            let args = [&[&*checkpoint, &*text, "max_windows=20", "separation=true"], more].concat();
+            report(&desk, &args)["separation"].clone()
+        };
+        assert_eq!(separation(&["context_steps=1"]), separation(&[]), "what is measured next has read nothing");
         // The first chunk is scored by the trained weights.
         let first = |more: &[&str]| report(&desk, &[&[&*checkpoint, &*text, "max_windows=4"], more].concat());
         close(&first(&["context_steps=1"]), &first(&["batch_size=4"]), "nll_s1", 1e-6);
