@@ -13,12 +13,40 @@ pub struct Cache {
     /// Positions read
     pub(crate) len: i64,
     block_size: i64,
+    /// The tokens read (B, T)
+    idx: Option<Tensor>,
+    /// Keys and values are kept as they came, with their graph, and not copied
+    with_graph: bool,
 }
 
 impl Cache {
     /// Nothing read yet; room for `block_size` positions.
     pub fn new(n_layer: i64, block_size: i64) -> Self {
-        Self { layers: (0..n_layer).map(|_| Past::default()).collect(), len: 0, block_size }
+        Self {
+            layers: (0..n_layer).map(|_| Past::default()).collect(),
+            len: 0,
+            block_size,
+            idx: None,
+            with_graph: false,
+        }
+    }
+
+    /// For a pass that is differentiated, which reads the text at once.
+    pub(crate) fn with_graph(n_layer: i64, block_size: i64) -> Self {
+        Self { with_graph: true, ..Self::new(n_layer, block_size) }
+    }
+
+    /// Takes note of tokens (B, T) that follow, and gives all (B, everything read).
+    pub(crate) fn note(&mut self, idx: &Tensor) -> Tensor {
+        let all = self.idx.take().map_or_else(|| idx.shallow_clone(), |read| Tensor::cat(&[&read, idx], 1));
+        self.idx = Some(all.shallow_clone());
+        all
+    }
+
+    /// Keys and values of everything read (B, H, T, d), a pair for each layer.
+    pub(crate) fn keys_and_values(&self) -> Vec<(Tensor, Tensor)> {
+        let read = |all: &Tensor| all.narrow(2, 0, self.len);
+        self.layers.iter().filter_map(|past| Some((read(past.k.as_ref()?), read(past.v.as_ref()?)))).collect()
     }
 
     /// Positions read.
@@ -39,6 +67,10 @@ impl Cache {
     /// Puts the keys and values of new positions (B, H, T, d) to those of `layer`, and gives all of them.
     pub(crate) fn extend(&mut self, layer: usize, k: &Tensor, v: &Tensor) -> (Tensor, Tensor) {
         let (len, room) = (self.len, self.block_size);
+        if self.with_graph {
+            self.layers[layer] = Past { k: Some(k.shallow_clone()), v: Some(v.shallow_clone()) };
+            return (k.shallow_clone(), v.shallow_clone());
+        }
         let Past { k: ks, v: vs } = &mut self.layers[layer];
         let put = |all: &mut Option<Tensor>, new: &Tensor| {
             let size = new.size(); // (B, H, T, d)

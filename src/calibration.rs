@@ -41,7 +41,8 @@ pub fn fit_temperature(
 ) -> f64 {
     let mut chunks = Vec::new();
     for (idx, targets) in windows.batches(batch_size, ebm.device()) {
-        let logits = no_grad(|| ebm.system1(&idx, Pass::eval(compute))); // (B, T, V)
+        let reading = no_grad(|| ebm.read(&idx, Pass::eval(compute)).last(targets.size()[1]));
+        let logits = -reading.energies; // (B, A, V)
         progress(idx.size()[0] as u64);
         chunks.push((logits, targets));
     }

@@ -17,8 +17,9 @@ use std::cell::RefCell;
 use tch::{Kind, Tensor, no_grad};
 
 use crate::checkpoint::{Checkpoint, StateError};
-use crate::config::{ContextConfig, ContextWeights, TrainConfig};
+use crate::config::{ContextConfig, ContextWeights, EnergyFamily, TrainConfig};
 use crate::ebm::{Ebm, cross_entropy};
+use crate::energies::Reading;
 use crate::energy::{Descent, Energy, Noise, descend};
 use crate::optim::AdamW;
 use crate::params::{Param, flatten, views};
@@ -79,9 +80,10 @@ impl<'a> FastWeights<'a> {
         Ok(Self { ebm, settings, pass: Pass::eval(compute), params, trained, theta, step_size })
     }
 
-    /// Energies (B, T, V) of a chunk by the weights as they stand; then the weights descend the energy of its text.
-    pub fn read(&mut self, idx: &Tensor, targets: &Tensor) -> Tensor {
-        let energy = TextEnergy { weights: self, idx, targets, scored: RefCell::new(None) };
+    /// Shows `look` what the weights as they stand read in a chunk, idx (B, T) and targets (B, A); then the weights descend the energy of
+    /// its text.
+    pub fn read(&mut self, idx: &Tensor, targets: &Tensor, look: impl FnMut(&Reading)) {
+        let energy = TextEnergy { weights: self, idx, targets, look: RefCell::new(Some(look)) };
         let s = &self.settings;
         let descent = Descent {
             steps: s.context_steps,
@@ -96,17 +98,27 @@ impl<'a> FastWeights<'a> {
             tolerance: 0.0,
             record: false,
         };
-        let descended = no_grad(|| descend(&energy, self.theta.shallow_clone(), &descent));
-        let scored = energy.scored.into_inner();
-        self.theta = descended.x;
+        let theta = no_grad(|| descend(&energy, self.theta.shallow_clone(), &descent)).x;
+        self.theta = theta;
         self.put(&self.theta);
-        scored.unwrap_or_else(|| no_grad(|| -self.ebm.system1(idx, self.pass)))
     }
 
     /// [`FastWeights::read`], for the mean NLL of the chunk in nats per character as it was scored.
     pub fn score(&mut self, idx: &Tensor, targets: &Tensor) -> f64 {
-        let energies = self.read(idx, targets);
-        no_grad(|| cross_entropy(&-energies, targets)).double_value(&[])
+        let (ebm, steps, pass) = (self.ebm, self.thinking_steps(), self.pass);
+        let mut nll = f64::NAN;
+        self.read(idx, targets, |reading| {
+            nll = cross_entropy(&ebm.predict(reading, steps, pass), targets).double_value(&[]);
+        });
+        nll
+    }
+
+    /// Steps of thinking behind the prediction whose likelihood is descended: System 1's of an expected energy, which thinking does not
+    /// improve, and where the head alone moves; otherwise as many as in training.
+    fn thinking_steps(&self) -> i64 {
+        let c = &self.ebm.config;
+        let system1 = c.energy == EnergyFamily::Linear || self.settings.context_weights == ContextWeights::Head;
+        if system1 { 0 } else { c.refine_steps }
     }
 
     /// Reads the ids of a text in windows, chunk by chunk, the last window as long as it is. Gives the mean NLL of each chunk in
@@ -149,31 +161,37 @@ impl<'a> FastWeights<'a> {
 }
 
 /// The energy of a text as a function of the weights θ (P).
-struct TextEnergy<'a, 'b> {
+struct TextEnergy<'a, 'b, F> {
     weights: &'a FastWeights<'b>,
     idx: &'a Tensor,
     targets: &'a Tensor,
-    /// The first energies computed: those before any step
-    scored: RefCell<Option<Tensor>>,
+    /// Called with the first reading, which is that before any step
+    look: RefCell<Option<F>>,
 }
 
-impl Energy for TextEnergy<'_, '_> {
+impl<F: FnMut(&Reading)> Energy for TextEnergy<'_, '_, F> {
     fn value_and_grad(&self, theta: &Tensor) -> (Tensor, Tensor) {
         let FastWeights { ebm, settings, pass, params, trained, step_size, .. } = self.weights;
         self.weights.put(theta);
-        let head = settings.context_weights == ContextWeights::Head;
-        let h = if head {
-            no_grad(|| ebm.hidden_states(self.idx, *pass))
-        } else {
-            tch::with_grad(|| ebm.hidden_states(self.idx, *pass))
-        };
+        let frozen = settings.context_weights == ContextWeights::Head; // the gradient begins at the hidden states
         let (value, mut grad) = tch::with_grad(|| {
-            let energies = ebm.energies(&h, *pass);
-            let nll = cross_entropy(&-&energies, self.targets);
-            self.scored.borrow_mut().get_or_insert_with(|| energies.detach());
+            let reading = if frozen {
+                ebm.read_hidden(self.idx, &no_grad(|| ebm.hidden_states(self.idx, *pass)), *pass)
+            } else {
+                ebm.read(self.idx, *pass)
+            };
+            let reading = reading.last(self.targets.size()[1]);
+            if let Some(mut look) = self.look.borrow_mut().take() {
+                no_grad(|| look(&reading.detach()));
+            }
+            let through = Pass { second_order: true, ..*pass }; // thinking itself descends
+            let logits = ebm.predict(&reading, self.weights.thinking_steps(), through);
+            let nll = cross_entropy(&logits, self.targets);
             let tensors: Vec<&Tensor> = params.iter().map(|p| &p.tensor).collect();
             let grads = Tensor::run_backward(&[&nll], &tensors, false, false);
-            (nll.detach().view([1]), flatten(grads.into_iter()))
+            // What the prediction does not depend on has no gradient.
+            let reached = |(grad, p): (Tensor, &&Tensor)| if grad.defined() { grad } else { p.zeros_like() };
+            (nll.detach().view([1]), flatten(grads.into_iter().zip(&tensors).map(reached)))
         });
         if settings.context_decay > 0.0 {
             // A spring to the trained weights, so stiff that a step takes `decay` of the way.

@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use ring::digest;
 use tch::{Device, Tensor};
 
+use crate::addition::Addition;
+
 /// Share of the text that is trained on.
 const TRAIN_SHARE: f64 = 0.9;
 /// Bytes read at a time: a text is never in memory as a whole, only its ids are.
@@ -219,17 +221,23 @@ impl Split {
     }
 }
 
-/// A text as ids.
+/// What is learnt from: a text as ids, or problems that are made up.
 #[derive(Debug)]
 pub struct Corpus {
-    /// Where it came from
+    /// Where it came from; the name of the data where that is no file
     pub path: PathBuf,
     /// Its characters
     pub vocab: Vocab,
-    /// SHA-256 of the file's bytes, in hexadecimal
+    /// SHA-256 of the file's bytes, or of a name for the problems, in hexadecimal
     pub sha256: String,
-    ids: Ids,
-    train_len: usize,
+    source: Source,
+}
+
+#[derive(Debug)]
+enum Source {
+    /// All ids, and how many of them are the training split
+    Text(Ids, usize),
+    Sums(Addition),
 }
 
 impl Corpus {
@@ -263,20 +271,33 @@ impl Corpus {
             return Err(DataError::Changed { path: path.to_owned() });
         }
         let train_len = (TRAIN_SHARE * ids.len() as f64) as usize;
-        Ok(Self { path: path.to_owned(), vocab, sha256, ids, train_len })
+        Ok(Self { path: path.to_owned(), vocab, sha256, source: Source::Text(ids, train_len) })
     }
 
-    /// First character and length of a split.
-    fn range(&self, split: Split) -> (usize, usize) {
-        match split {
-            Split::Train => (0, self.train_len),
-            Split::Val => (self.train_len, self.ids.len() - self.train_len),
+    /// Sums of two numbers.
+    pub fn addition(adder: Addition) -> Self {
+        let name = format!("addition of {} digits", adder.answer_len() - 1);
+        let sha256 = hex(digest::digest(&digest::SHA256, name.as_bytes()).as_ref());
+        Self { path: PathBuf::from(name), vocab: Addition::vocab(), sha256, source: Source::Sums(adder) }
+    }
+
+    /// The problems, where it has some instead of a text.
+    pub fn problems(&self) -> Option<Addition> {
+        match self.source {
+            Source::Text(..) => None,
+            Source::Sums(adder) => Some(adder),
         }
     }
 
     /// Number of characters in a split.
     pub fn len(&self, split: Split) -> usize {
-        self.range(split).1
+        match &self.source {
+            Source::Text(ids, train_len) => match split {
+                Split::Train => *train_len,
+                Split::Val => ids.len() - train_len,
+            },
+            Source::Sums(adder) => Addition::problems(split) * (adder.block_size() as usize + 1),
+        }
     }
 
     /// Whether the split holds no character.
@@ -284,33 +305,59 @@ impl Corpus {
         self.len(split) == 0
     }
 
-    /// Number of windows of `block_size` + 1 characters at every offset; an error when fewer than `need`.
+    /// Number of windows of `block_size` + 1 characters: at every offset of a text, one of each problem. An error when fewer than `need`.
     pub fn windows(&self, split: Split, block_size: i64, need: usize) -> Result<usize, DataError> {
         let chars = self.len(split);
-        let windows = chars.saturating_sub(block_size as usize);
+        let windows = match &self.source {
+            Source::Text(..) => chars.saturating_sub(block_size as usize),
+            Source::Sums(_) => Addition::problems(split),
+        };
         if windows >= need.max(1) {
             return Ok(windows);
         }
         Err(DataError::TooShort { path: self.path.clone(), split: split.name(), chars, need: need.max(1), block_size })
     }
 
-    /// The `len` ids from `offset` of a split on.
+    /// Windows from one to the next without overlap: offsets of a text that are `block_size` apart, or all problems.
+    pub fn stride(&self, block_size: i64) -> usize {
+        match self.source {
+            Source::Text(..) => block_size as usize,
+            Source::Sums(_) => 1,
+        }
+    }
+
+    /// The `len` ids of window `offset` of a split.
     pub fn ids(&self, split: Split, offset: usize, len: usize) -> Vec<i64> {
         let mut ids = Vec::with_capacity(len);
-        self.ids.append_to(&mut ids, self.range(split).0 + offset, len);
+        self.append_window(&mut ids, split, offset, len);
         ids
     }
 
-    /// Windows at the given offsets of a split: `idx` and `targets` (one character on), each (B, T) int64.
+    fn append_window(&self, ids: &mut Vec<i64>, split: Split, offset: usize, len: usize) {
+        match &self.source {
+            Source::Text(all, train_len) => {
+                let first = if split == Split::Train { 0 } else { *train_len };
+                all.append_to(ids, first + offset, len);
+            }
+            Source::Sums(adder) => {
+                let problem = adder.problem(split, offset);
+                let (window, _) = self.vocab.encode(&(adder.question(problem) + &adder.answer(problem)));
+                ids.extend(window.iter().take(len));
+            }
+        }
+    }
+
+    /// Windows at the given offsets of a split: `idx` (B, T) int64, and `targets` (B, A), what follows the last A characters of them:
+    /// all of a text's, and the answers to problems.
     pub fn batch(&self, split: Split, offsets: &[usize], block_size: i64, device: Device) -> (Tensor, Tensor) {
-        let (first, _) = self.range(split);
         let (b, t) = (offsets.len(), block_size as usize);
         let mut ids = Vec::with_capacity(b * (t + 1));
-        for offset in offsets {
-            self.ids.append_to(&mut ids, first + offset, t + 1);
+        for &offset in offsets {
+            self.append_window(&mut ids, split, offset, t + 1);
         }
         let windows = Tensor::from_slice(&ids).view([b as i64, block_size + 1]).to_device(device); // (B, T + 1)
-        (windows.narrow(1, 0, block_size).contiguous(), windows.narrow(1, 1, block_size).contiguous())
+        let asked = self.problems().map_or(block_size, Addition::answer_len); // A
+        (windows.narrow(1, 0, block_size).contiguous(), windows.narrow(1, 1 + block_size - asked, asked).contiguous())
     }
 }
 
@@ -372,9 +419,13 @@ fn for_each_char(path: &Path, mut f: impl FnMut(char)) -> Result<String, DataErr
         kept = total - used;
         offset += used as u64;
         if read == 0 {
-            return Ok(sha256.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect());
+            return Ok(hex(sha256.finish().as_ref()));
         }
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -395,7 +446,8 @@ mod tests {
         let corpus = corpus.unwrap();
         assert_eq!(corpus.vocab.chars(), ['\n', 'a', 'b', 'c']);
         let mut ids = Vec::new();
-        corpus.ids.append_to(&mut ids, 0, corpus.ids.len());
+        ids.extend(corpus.ids(Split::Train, 0, 7));
+        ids.extend(corpus.ids(Split::Val, 0, 1));
         assert_eq!(ids, [1, 0, 2, 0, 3, 0, 0, 0]);
     }
 
@@ -404,10 +456,13 @@ mod tests {
         let text = "é".repeat(CHUNK) + "x";
         let (_dir, small) = corpus(&text);
         let small = small.unwrap();
-        assert_eq!((small.vocab.chars(), small.ids.len()), (['x', 'é'].as_slice(), CHUNK + 1));
-        assert!(matches!(small.ids, Ids::U8(_)));
+        assert_eq!(
+            (small.vocab.chars(), small.len(Split::Train) + small.len(Split::Val)),
+            (['x', 'é'].as_slice(), CHUNK + 1)
+        );
+        assert!(matches!(small.source, Source::Text(Ids::U8(_), _)));
         let (_dir, wide) = corpus(&(0x4e00..0x4e00 + 257).filter_map(char::from_u32).collect::<String>());
-        assert!(matches!(wide.unwrap().ids, Ids::U16(_)));
+        assert!(matches!(wide.unwrap().source, Source::Text(Ids::U16(_), _)));
     }
 
     #[test]

@@ -8,6 +8,8 @@ use tch::{Device, Kind, Reduction, Tensor, no_grad};
 use crate::cache::Cache;
 use crate::config::{ModelConfig, RefineReduction};
 use crate::contrastive::Phases;
+use crate::energies::ebt::Observed;
+use crate::energies::{Evidence, Family, Reading, soft_tokens};
 use crate::energy::{self, Autograd, Descended, Descent, Energy, ExpectedEnergy, Noise};
 use crate::metrics::Metrics;
 use crate::optim::AdamW;
@@ -29,6 +31,8 @@ pub struct Ebm {
     pub transformer: Transformer,
     /// `energies = h · Wᵀ`, weight (V, C), not tied to the embeddings
     pub energy_head: Linear,
+    /// The energy that thinking descends
+    pub family: Family,
     /// Step size of refinement: a scalar buffer, or a parameter with `alpha_learnable`
     pub alpha: Tensor,
     params: Params,
@@ -132,12 +136,13 @@ impl Ebm {
         let transformer = Transformer::new(&mut params, "transformer.transformer", config);
         let head = (config.n_embd, config.vocab_size);
         let energy_head = Linear::new(&mut params, "energy_head", head, false, ENERGY_HEAD_STD);
+        let family = Family::new(&mut params, config);
         let alpha = if config.alpha_learnable {
             params.constant("alpha", &[], config.alpha_value)
         } else {
             Tensor::full([0i64; 0], config.alpha_value, (Kind::Float, device))
         };
-        Self { config: config.clone(), transformer, energy_head, alpha, params }
+        Self { config: config.clone(), transformer, energy_head, family, alpha, params }
     }
 
     /// Number of weights that a model of this shape has, without making it.
@@ -148,7 +153,12 @@ impl Ebm {
         // ln_1 and ln_2, c_attn (C, 3C), c_proj (C, C), the MLP's c_fc (C, 4C) and c_proj (4C, C)
         let block = biased(2 * c + 12 * c * c, 11 * c);
         // wte and energy_head (V, C), wpe (T, C), ln_f
-        2 * v * c + t * c + layers * block + biased(c, c) + u128::from(config.alpha_learnable)
+        2 * v * c
+            + t * c
+            + layers * block
+            + biased(c, c)
+            + Family::parameters(config)
+            + u128::from(config.alpha_learnable)
     }
 
     /// The trained parameters in PyTorch's order; a learnable `alpha` comes last, as its own group.
@@ -176,10 +186,41 @@ impl Ebm {
         Cache::new(self.config.n_layer, self.config.block_size)
     }
 
-    /// [`Ebm::hidden_states`] of tokens that follow those in the cache, which takes them in: one at a time, or the first ones.
-    /// All or the last of them are given.
-    pub fn hidden_states_cached(&self, idx: &Tensor, wanted: Wanted, cache: &mut Cache, pass: Pass) -> Tensor {
-        self.transformer.forward_cached(idx, wanted, cache, pass)
+    /// Reads texts `idx` (B, T).
+    pub fn read(&self, idx: &Tensor, pass: Pass) -> Reading {
+        if matches!(self.family, Family::Ebt(_)) {
+            let mut cache = Cache::with_graph(self.config.n_layer, self.config.block_size);
+            return self.read_cached(idx, Wanted::All, &mut cache, pass);
+        }
+        self.read_hidden(idx, &self.hidden_states(idx, pass), pass)
+    }
+
+    /// [`Ebm::read`] with hidden states (B, T, C) that are known already; `energy=ebt` needs more than those.
+    pub fn read_hidden(&self, idx: &Tensor, h: &Tensor, pass: Pass) -> Reading {
+        self.reading(idx, h, None, pass)
+    }
+
+    /// [`Ebm::read`] of tokens that follow those in the cache, which takes them in: one at a time, or the first ones. What is known
+    /// after all or the last of them is given.
+    pub fn read_cached(&self, idx: &Tensor, wanted: Wanted, cache: &mut Cache, pass: Pass) -> Reading {
+        let h = self.transformer.forward_cached(idx, wanted, cache, pass);
+        let text = cache.note(idx);
+        self.reading(&text, &h, Some(cache), pass)
+    }
+
+    /// What is known after positions with hidden states `h` (B, T, C), the last ones of `text` (B, T′ ≥ T).
+    fn reading(&self, text: &Tensor, h: &Tensor, cache: Option<&Cache>, pass: Pass) -> Reading {
+        let evidence = match (&self.family, cache) {
+            (Family::Ebt(ebt), Some(cache)) => {
+                let shape = [h.size()[0], h.size()[1], self.config.vocab_size];
+                let observed = Evidence::Text(Observed::of(cache, h.size()[1]));
+                return Reading { energies: ebt.start(shape, pass), evidence: observed };
+            }
+            (Family::Mixture(_), _) => Evidence::Hidden(h.shallow_clone()),
+            (Family::Reread(memory), _) => Evidence::Drive(memory.drive(text, h, pass)),
+            (Family::Linear | Family::Ebt(_), _) => Evidence::None,
+        };
+        Reading { energies: self.energies(h, pass), evidence }
     }
 
     /// Keeps the weights of the matrix products in another kind, such as bfloat16: for predicting only, half the memory to read.
@@ -201,23 +242,29 @@ impl Ebm {
         -self.energies(&self.hidden_states(idx, pass), pass)
     }
 
-    /// System 2: descends from System 1's logits on `energies` (B, T, V) for `steps` steps.
-    pub fn system2(&self, energies: &Tensor, steps: i64, pass: Pass) -> Tensor {
-        self.refine(energies, pass, &self.descent(steps, positions(energies), pass)).x
+    /// System 2: logits (B, T, V) after descending from System 1's for `steps` steps.
+    pub fn system2(&self, reading: &Reading, steps: i64, pass: Pass) -> Tensor {
+        self.refine(reading, pass, &self.descent(steps, positions(reading), pass)).x
+    }
+
+    /// The prediction (B, T, V) after `steps` steps of thinking: System 1's after none.
+    pub fn predict(&self, reading: &Reading, steps: i64, pass: Pass) -> Tensor {
+        if steps == 0 { -&reading.energies } else { self.system2(reading, steps, pass) }
     }
 
     /// [`Ebm::system2`] with every prediction on the way kept, System 1's first.
-    pub fn trajectory(&self, energies: &Tensor, steps: i64, pass: Pass) -> Vec<Tensor> {
-        let descent = Descent { record: true, ..self.descent(steps, positions(energies), pass) };
-        self.refine(energies, pass, &descent).trajectory
+    pub fn trajectory(&self, reading: &Reading, steps: i64, pass: Pass) -> Vec<Tensor> {
+        let descent = Descent { record: true, ..self.descent(steps, positions(reading), pass) };
+        self.refine(reading, pass, &descent).trajectory
     }
 
     /// [`Ebm::trajectory`] of each text of a batch as if it were alone in it: `refine_reduction=mean` is over its own positions, and
     /// the early stop is its own. There are always `steps` + 1 predictions; a text that stopped early stays at its last.
-    pub fn trajectory_alone(&self, energies: &Tensor, steps: i64, pass: Pass) -> Vec<Tensor> {
+    pub fn trajectory_alone(&self, reading: &Reading, steps: i64, pass: Pass) -> Vec<Tensor> {
         let tolerance = self.config.energy_convergence_threshold;
-        let descent = Descent { record: true, tolerance: 0.0, ..self.descent(steps, energies.size()[1], pass) };
-        let mut descended = self.refine(energies, pass, &descent);
+        let positions = reading.energies.size()[1];
+        let descent = Descent { record: true, tolerance: 0.0, ..self.descent(steps, positions, pass) };
+        let mut descended = self.refine(reading, pass, &descent);
         if tolerance > 0.0 {
             energy::stop_each_row(&mut descended, tolerance);
         }
@@ -247,61 +294,69 @@ impl Ebm {
         }
     }
 
-    fn refine(&self, energies: &Tensor, pass: Pass, descent: &Descent) -> Descended {
-        energy::descend(self.thinking_energy(energies, pass).as_ref(), -energies, descent)
+    fn refine(&self, reading: &Reading, pass: Pass, descent: &Descent) -> Descended {
+        energy::descend(self.thinking_energy(reading, pass).as_ref(), -&reading.energies, descent)
     }
 
-    /// The energy that System 2 descends, given System 1's `energies` (B, T, V): with hard tokens they stay as they are, with
-    /// soft tokens the prediction is read again at every x.
-    pub fn thinking_energy<'a>(&'a self, energies: &'a Tensor, pass: Pass) -> Box<dyn Energy + 'a> {
+    /// The energy that System 2 descends after reading a text.
+    pub fn thinking_energy<'a>(&'a self, reading: &'a Reading, pass: Pass) -> Box<dyn Energy + 'a> {
+        let (c, energies) = (&self.config, &reading.energies);
+        match (&self.family, &reading.evidence) {
+            (Family::Reread(memory), Evidence::Drive(drive)) => Box::new(memory.energy(energies, drive, pass)),
+            (Family::Mixture(correction), Evidence::Hidden(h)) => {
+                let head = &self.energy_head.weight;
+                let p = move |x: &Tensor| (x / c.softmax_temperature).softmax(-1, None);
+                self.seeing(move |x| correction.energies(&p(x), energies, h, head, pass), pass)
+            }
+            (Family::Ebt(ebt), Evidence::Text(observed)) => Box::new(Autograd {
+                energy: move |x: &Tensor| ebt.energy(&self.transformer, x, observed, pass),
+                create_graph: pass.through(),
+            }),
+            _ if c.use_soft_tokens => {
+                let pass = Pass { second_order: pass.through() && !c.mixture_stopgrad, ..pass };
+                self.seeing(move |x| soft_tokens::energies(self, x, pass), pass)
+            }
+            _ => Box::new(self.expected(energies)),
+        }
+    }
+
+    /// The expected energy of given energies (B, T, V).
+    fn expected<'a>(&self, energies: &'a Tensor) -> ExpectedEnergy<'a> {
         let c = &self.config;
-        let hard = ExpectedEnergy { energies, temperature: c.softmax_temperature, entropy_weight: c.entropy_weight };
-        match (c.use_soft_tokens, c.mixture_stopgrad) {
-            (false, _) => Box::new(hard),
-            (true, true) => Box::new(StoppedMixture { ebm: self, pass }),
-            (true, false) => Box::new(self.soft_token_energy(pass)),
-        }
+        ExpectedEnergy { energies, temperature: c.softmax_temperature, entropy_weight: c.entropy_weight }
     }
 
-    /// Soft tokens: the prediction is re-embedded as `p @ wte`, read again, and the gradient flows through that.
-    fn soft_token_energy(&self, pass: Pass) -> Autograd<impl Fn(&Tensor) -> Tensor + '_> {
-        let pass = Pass { second_order: pass.train, ..pass };
+    /// The expected energy of energies (B, T, V) that see the prediction x: with `mixture_stopgrad` they count as constants in ∂/∂x.
+    fn seeing<'a>(&'a self, energies: impl Fn(&Tensor) -> Tensor + 'a, pass: Pass) -> Box<dyn Energy + 'a> {
         let (tau, lambda) = (self.config.softmax_temperature, self.config.entropy_weight);
-        Autograd {
-            energy: move |x: &Tensor| energy::free_energy(x, &self.reread(&self.mixture(x), pass), tau, lambda),
-            create_graph: pass.train,
+        if self.config.mixture_stopgrad {
+            return Box::new(Stopped { ebm: self, energies });
         }
+        Box::new(Autograd {
+            energy: move |x: &Tensor| energy::free_energy(x, &energies(x), tau, lambda),
+            create_graph: pass.through(),
+        })
     }
 
-    /// Soft token embeddings: those of all tokens, mixed as softmax(x/τ). (B, T, V) → (B, T, C)
-    fn mixture(&self, x: &Tensor) -> Tensor {
-        (x / self.config.softmax_temperature).softmax(-1, None).matmul(&self.transformer.wte) // (B, T, V) @ (V, C)
-    }
-
-    /// Energies (B, T, V) after reading soft tokens (B, T, C).
-    fn reread(&self, soft: &Tensor, pass: Pass) -> Tensor {
-        self.energies(&self.transformer.forward_embeddings(soft, pass), pass)
-    }
-
-    /// The loss on `idx`, `targets` (B, T); `refine_steps` = None trains System 1 alone.
+    /// The loss on `idx` (B, T) and `targets` (B, A), what follows its last A positions; `refine_steps` = None trains System 1 alone.
     pub fn forward(&self, idx: &Tensor, targets: &Tensor, refine_steps: Option<i64>, pass: Pass) -> Output {
-        let (h, remat) = if pass.remat {
+        let (first, remat) = if pass.remat {
             let (h, remat) = self.transformer.forward_remat(idx, pass);
-            (h, Some(remat))
+            (self.read_hidden(idx, &h, pass), Some(remat))
         } else {
-            (self.hidden_states(idx, pass), None)
+            (self.read(idx, pass), None)
         };
-        let energies_s1 = self.energies(&h, pass); // (B, T, V)
+        let answers = targets.size()[1]; // the last positions: of a text all
+        let first = first.last(answers);
         // Difference 4: the original refines on a second pass, with other dropout masks.
-        let energies = if pass.train && !self.config.share_hidden && refine_steps.is_some() {
-            self.energies(&self.hidden_states(idx, pass), pass)
-        } else {
-            energies_s1.shallow_clone()
-        };
+        let again = pass.train && !self.config.share_hidden && refine_steps.is_some();
+        let second = again.then(|| self.read(idx, pass).last(answers));
+        let reading = second.as_ref().unwrap_or(&first);
         let logits = match refine_steps {
-            Some(steps) => self.system2(&energies, steps, pass), // (B, T, V)
-            None => -&energies,
+            Some(steps) => self.system2(reading, steps, pass), // (B, A, V)
+            None => -&reading.energies,
         };
+        let (energies_s1, energies) = (first.energies.shallow_clone(), reading.energies.shallow_clone());
         let nll = cross_entropy(&logits, targets);
         let w = self.config.aux_ce_weight;
         let nll = if refine_steps.is_some() && w > 0.0 {
@@ -334,23 +389,21 @@ impl Ebm {
 }
 
 /// B·T of (B, T, V).
-fn positions(energies: &Tensor) -> i64 {
-    energies.size()[0] * energies.size()[1]
+fn positions(reading: &Reading) -> i64 {
+    let size = reading.energies.size();
+    size[0] * size[1]
 }
 
-/// Soft tokens with `mixture_stopgrad`: the text is read again at each x, but its energies count as constants in ∂/∂x,
-/// so that the gradient is closed form and no second derivative of the transformer is needed.
-struct StoppedMixture<'a> {
+/// Energies that see the prediction, but count as constants in ∂/∂x: the gradient is closed form, and no second derivative is needed.
+struct Stopped<'a, F> {
     ebm: &'a Ebm,
-    pass: Pass,
+    /// x (B, T, V) → (B, T, V)
+    energies: F,
 }
 
-impl Energy for StoppedMixture<'_> {
+impl<F: Fn(&Tensor) -> Tensor> Energy for Stopped<'_, F> {
     fn value_and_grad(&self, x: &Tensor) -> (Tensor, Tensor) {
-        let c = &self.ebm.config;
-        let energies = self.ebm.reread(&self.ebm.mixture(x).detach(), self.pass);
-        let (temperature, entropy_weight) = (c.softmax_temperature, c.entropy_weight);
-        ExpectedEnergy { energies: &energies, temperature, entropy_weight }.value_and_grad(x)
+        self.ebm.expected(&(self.energies)(&x.detach())).value_and_grad(x)
     }
 }
 

@@ -13,6 +13,8 @@ use crate::config::ContextConfig;
 use crate::context::FastWeights;
 use crate::data::{Corpus, DataError, Split};
 use crate::ebm::Ebm;
+use crate::energies::Reading;
+use crate::exact::{Exact, exact};
 use crate::scores::{Base, Scores, Summary};
 use crate::separation::Separation;
 use crate::thinking::Thinking;
@@ -45,6 +47,9 @@ pub struct Report {
     /// How the weights followed the text, where they did
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub context: Option<ContextConfig>,
+    /// Problems answered right, where the data are problems
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exact: Option<Exact>,
     /// How well energies tell text from corrupted text, where that was asked for
     #[serde(skip_serializing_if = "Option::is_none")]
     pub separation: Option<Separation>,
@@ -67,6 +72,7 @@ impl Report {
             windows,
             refine_steps,
             context: None,
+            exact: None,
             separation: None,
             thinking: None,
         }
@@ -78,10 +84,11 @@ impl Report {
     }
 }
 
-/// Consecutive windows of `block_size` from the start of a split, targets one character on; the last incomplete one is dropped.
+/// Consecutive windows of `block_size` from the start of a split, targets one character on; the last incomplete one is dropped. Of
+/// problems, all.
 pub fn window_offsets(corpus: &Corpus, split: Split, block_size: i64) -> Result<Vec<usize>, DataError> {
     let last = corpus.windows(split, block_size, 1)?;
-    Ok((0..last).step_by(block_size as usize).collect())
+    Ok((0..last).step_by(corpus.stride(block_size)).collect())
 }
 
 /// Windows of a text.
@@ -150,20 +157,20 @@ pub fn measure(
     let pass = Pass::eval(compute);
     let mut scores = vec![Scores::default(); predictions.len()];
     for (idx, targets) in windows.batches(batch_size, ebm.device()) {
-        no_grad(|| {
-            let energies = match &mut fast {
-                Some(fast) => fast.read(&idx, &targets),
-                None => ebm.energies(&ebm.hidden_states(&idx, pass), pass),
-            }; // (B, T, V)
-            let base = Base::new(&energies);
-            let trajectory = ebm.trajectory_alone(&energies, most, pass); // most + 1 of (B, T, V)
+        let mut score = |reading: &Reading| {
+            let base = Base::new(&reading.energies);
+            let trajectory = ebm.trajectory_alone(reading, most, pass); // most + 1 of (B, A, V)
             for (prediction, scores) in predictions.iter().zip(&mut scores) {
                 match prediction {
                     Prediction::Steps(steps) => scores.add(&trajectory[*steps as usize], &targets, &base),
                     Prediction::Temperature(t) => scores.add(&(&trajectory[0] / *t), &targets, &base),
                 }
             }
-        });
+        };
+        match &mut fast {
+            Some(fast) => fast.read(&idx, &targets, score),
+            None => no_grad(|| score(&ebm.read(&idx, pass).last(targets.size()[1]))),
+        }
         progress(idx.size()[0] as u64);
     }
     if let Some(fast) = fast {
@@ -183,5 +190,6 @@ pub fn evaluate(
 ) -> Report {
     let predictions = [Prediction::Steps(0), Prediction::Steps(refine_steps)];
     let scores = measure(ebm, windows, &predictions, work, fast, progress);
-    Report::new(&scores[0].summary(), &scores[1].summary(), windows.offsets.len(), refine_steps)
+    let report = Report::new(&scores[0].summary(), &scores[1].summary(), windows.offsets.len(), refine_steps);
+    Report { exact: exact(windows, &predictions, &scores), ..report }
 }

@@ -4,6 +4,7 @@
 //! the text, [`ebm`] gives every next token an energy and thinks by going down it, [`train`] trains that, [`sample`] writes
 //! text, [`eval`] measures, [`viz`] draws. [`checkpoint`] speaks PyTorch's file format, [`config`] Hydra's command line.
 
+pub mod addition;
 pub mod batches;
 pub mod bootstrap;
 pub mod cache;
@@ -17,9 +18,11 @@ pub mod data;
 pub mod device;
 pub mod dropout;
 pub mod ebm;
+pub mod energies;
 pub mod energy;
 pub mod error;
 pub mod eval;
+pub mod exact;
 pub mod fs;
 pub mod load;
 pub mod memory;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use tch::{Device, Kind};
 
+use crate::addition::Addition;
 use crate::checkpoint::{Checkpoint, find};
 use crate::config::{ContextConfig, ModelOverrides};
 use crate::context::FastWeights;
@@ -67,6 +68,22 @@ impl Loaded {
                 Err(Error::NoData { checkpoint: self.checkpoint.path.clone(), data: data.clone() })
             }
             (asked, recorded) => Ok(asked.or(recorded.as_deref()).unwrap_or(Path::new("shakespeare.txt")).to_owned()),
+        }
+    }
+
+    /// The problems that it was trained on, where those were no text.
+    pub fn problems(&self) -> Option<Addition> {
+        self.checkpoint.ours.as_ref().and_then(|extra| Addition::of(&extra.config.data))
+    }
+
+    /// What to measure on: the text that was asked for, else what the model was trained on.
+    pub fn corpus(&self, asked: Option<&Path>) -> Result<Corpus, Error> {
+        match (asked, self.problems()) {
+            (None, Some(adder)) => Ok(Corpus::addition(adder)),
+            _ => {
+                let path = self.data_path(asked)?;
+                Ok(Corpus::read_with(&path, &self.vocab(Some(&path))?)?)
+            }
         }
     }
 

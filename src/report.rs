@@ -40,7 +40,7 @@ pub enum Format {
 }
 
 /// A column of a table: key, title, width, format.
-pub type Column = (&'static str, &'static str, usize, Format);
+pub type Column<'a> = (&'a str, &'a str, usize, Format);
 
 /// A table of rows, each led by its `name`.
 pub fn table(rows: &[Row], columns: &[Column]) -> String {

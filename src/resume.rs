@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
+use crate::addition::Addition;
 use crate::batches::Position;
 use crate::checkpoint::Checkpoint;
 use crate::config::Config;
@@ -33,9 +34,12 @@ pub struct Start {
     pub notes: Vec<String>,
 }
 
-/// The text of a run. With `train.allow_other_data` it is read in the characters that the checkpoint's model knows, unless
+/// The text of a run, or its problems. With `train.allow_other_data` it is read in the characters that the checkpoint's model knows, unless
 /// `train.allow_other_shape` gives the run a vocabulary of its own.
 pub fn read_corpus(config: &Config, resumed: Option<&Checkpoint>) -> Result<Corpus, Error> {
+    if let Some(adder) = Addition::of(&config.data) {
+        return Ok(Corpus::addition(adder));
+    }
     let corpus = Corpus::read(&config.data.data_path)?;
     match resumed.and_then(Checkpoint::vocab) {
         Some(vocab) if vocab != corpus.vocab && config.train.allow_other_data && !config.train.allow_other_shape => {

@@ -6,6 +6,7 @@ use crate::cache::Cache;
 use crate::config::{Context, Mode, SampleConfig};
 use crate::data::Vocab;
 use crate::ebm::Ebm;
+use crate::energies::Reading;
 use crate::transformer::{Pass, Wanted};
 
 /// How a token is chosen from logits (temperature, then top-k, then top-p, then a draw or the best).
@@ -67,8 +68,8 @@ pub struct Generation<'a> {
     /// How much of it was read: the window ends there
     read: i64,
     cache: Cache,
-    /// Energies of the window's positions (N, window, V), where all of them think
-    energies: Option<Tensor>,
+    /// What was read of the window, where all of its positions think
+    reading: Option<Reading>,
 }
 
 impl<'a> Generation<'a> {
@@ -85,7 +86,7 @@ impl<'a> Generation<'a> {
         let cache = ebm.cache();
         let pass = Pass::eval(compute);
         let context = Context::Sliding;
-        Self { ebm, pass, think_steps, chooser, context, idx, read: 0, cache, energies: None }
+        Self { ebm, pass, think_steps, chooser, context, idx, read: 0, cache, reading: None }
     }
 
     /// With another answer to a full window; the original's slides.
@@ -103,15 +104,15 @@ impl<'a> Generation<'a> {
     pub fn think(&mut self) -> Thought {
         no_grad(|| {
             let whole = self.think_steps.is_some() && self.ebm.thinks_of_all();
-            let energies = self.read(if whole { Wanted::All } else { Wanted::Last }); // (N, T or 1, V)
+            let reading = self.read(if whole { Wanted::All } else { Wanted::Last }); // of (N, T or 1) positions
             let predictions = match self.think_steps {
-                Some(steps) if whole => self.ebm.trajectory(&energies, steps, self.pass),
-                Some(steps) => self.ebm.trajectory_alone(&energies, steps, self.pass),
-                None => vec![-&energies],
+                Some(steps) if whole => self.ebm.trajectory(&reading, steps, self.pass),
+                Some(steps) => self.ebm.trajectory_alone(&reading, steps, self.pass),
+                None => vec![-&reading.energies],
             };
             let last = |x: &Tensor| x.select(1, -1); // the last position: (N, T, V) → (N, V)
             let trajectory = Tensor::stack(&predictions.iter().map(last).collect::<Vec<_>>(), 1); // (N, K + 1, V)
-            Thought { energies: last(&energies), trajectory }
+            Thought { energies: last(&reading.energies), trajectory }
         })
     }
 
@@ -128,30 +129,25 @@ impl<'a> Generation<'a> {
         self.idx = Tensor::cat(&[&self.idx, &next], 1);
     }
 
-    /// Energies after the window's positions (N, T, V) or the last of them (N, 1, V). Only what is new is read, until the window
-    /// is full.
-    fn read(&mut self, wanted: Wanted) -> Tensor {
+    /// What is known after the window's positions (N, T) or the last of them (N, 1). Only what is new is read, until the window is full.
+    fn read(&mut self, wanted: Wanted) -> Reading {
         let (t, block_size) = (self.idx.size()[1], self.ebm.config.block_size);
         if !self.cache.has_room(t - self.read) {
             let kept = match self.context {
                 Context::Rolling if !self.cache.is_empty() => (block_size / 2).max(1),
                 _ => block_size,
             };
-            (self.cache, self.energies, self.read) = (self.ebm.cache(), None, t - kept);
+            (self.cache, self.reading, self.read) = (self.ebm.cache(), None, t - kept);
         }
         let new = self.idx.narrow(1, self.read, t - self.read);
         self.read = t;
-        let new =
-            self.ebm.energies(&self.ebm.hidden_states_cached(&new, wanted, &mut self.cache, self.pass), self.pass);
+        let new = self.ebm.read_cached(&new, wanted, &mut self.cache, self.pass);
         if wanted == Wanted::Last {
             return new;
         }
-        let energies = match self.energies.take() {
-            Some(read) => Tensor::cat(&[read, new], 1),
-            None => new,
-        };
-        self.energies = Some(energies.shallow_clone());
-        energies
+        let all = self.reading.take().map_or_else(|| new.shallow_clone(), |read| read.then(&new));
+        self.reading = Some(all.shallow_clone());
+        all
     }
 }
 

@@ -75,6 +75,9 @@ pub struct Scores {
     /// For each window the means over its positions, then of each bin the sum of accuracy − confidence over its positions, by T:
     /// the calibration error of any set of windows is made of these.
     windows: Vec<[f64; MEANS + BINS]>,
+    /// Whether the likeliest character is the text's at every position of a window: with problems, whether the answer that System 1
+    /// or 2 writes without drawing is right
+    pub exact: Vec<bool>,
 }
 
 impl Scores {
@@ -94,6 +97,8 @@ impl Scores {
         let rows = Vec::<f64>::try_from(rows.reshape([-1])).unwrap_or_default(); // read from the device: one number per measure
         let (rows, _) = rows.as_chunks();
         self.windows.extend_from_slice(rows);
+        let exact = correct.all_dim(1, false); // (B)
+        self.exact.extend(Vec::<bool>::try_from(exact).unwrap_or_default()); // read from the device
     }
 
     /// Number of windows.

@@ -97,7 +97,7 @@ impl Scores {
     fn add(&mut self, ebm: &Ebm, windows: &Tensor, pass: Pass) {
         let t = windows.size()[1] - 1;
         let (idx, targets) = (windows.narrow(1, 0, t), windows.narrow(1, 1, t)); // (B, T) each
-        let energies = ebm.energies(&ebm.hidden_states(&idx, pass), pass); // (B, T, V)
+        let energies = ebm.read(&idx, pass).energies; // (B, T, V)
         let log_p = (-&energies).log_softmax(-1, None);
         self.nll.extend(window_means(&-token_energies(&log_p, &targets)));
         let energies = match ebm.config.contrastive_energy {

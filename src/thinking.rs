@@ -8,6 +8,7 @@ use crate::calibration::fit_temperature;
 use crate::context::FastWeights;
 use crate::ebm::Ebm;
 use crate::eval::{Prediction, Report, Windows, measure};
+use crate::exact::exact;
 use crate::metrics::Row;
 use crate::report::{self, Column, Format};
 use crate::scores::{BINS, Scores};
@@ -46,6 +47,7 @@ pub fn thinking(
     let (first, last) = (scores[0].summary(), scores[scores.len() - 1].summary());
     let most = steps.iter().copied().max().unwrap_or_default();
     let mut report = Report::new(&first, if most == 0 { &first } else { &last }, windows.offsets.len(), most);
+    report.exact = exact(windows, &predictions, &scores);
     report.thinking = Some(Thinking {
         temperature,
         temperature_windows: training.offsets.len(),

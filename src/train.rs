@@ -362,7 +362,7 @@ impl Run {
         let windows = self.corpus.windows(Split::Val, data.block_size, 1)?;
         let offsets = spread(windows, data.batch_size as usize);
         let (idx, targets) = self.corpus.batch(Split::Val, &offsets, data.block_size, self.ebm.device());
-        let (energies, logits) = self.predict(&idx, pass);
+        let (energies, logits) = self.predict(&idx, targets.size()[1], pass);
         let p_data = energy::token_energies(&logits.softmax(-1, None), &targets);
         for (name, values) in [("val/energies", energies), ("val/p_data", p_data)] {
             let values = Vec::<f32>::try_from(values.reshape([-1])).unwrap_or_default(); // read from the device
@@ -372,12 +372,12 @@ impl Run {
         self.tracker.text(done, "sample", &text)
     }
 
-    /// The energies of a batch and System 2's logits, (B, T, V) each.
-    fn predict(&self, idx: &Tensor, pass: Pass) -> (Tensor, Tensor) {
+    /// The energies after the last A positions of a batch (B, T) and System 2's logits, (B, A, V) each.
+    fn predict(&self, idx: &Tensor, answers: i64, pass: Pass) -> (Tensor, Tensor) {
         no_grad(|| {
-            let energies = self.ebm.energies(&self.ebm.hidden_states(idx, pass), pass);
-            let logits = self.ebm.system2(&energies, self.config.model.refine_steps, pass);
-            (energies, logits)
+            let reading = self.ebm.read(idx, pass).last(answers);
+            let logits = self.ebm.system2(&reading, self.config.model.refine_steps, pass);
+            (reading.energies, logits)
         })
     }
 
@@ -389,7 +389,7 @@ impl Run {
         let mut sums = Vec::new();
         for offsets in offsets.chunks(data.batch_size as usize) {
             let (idx, targets) = self.corpus.batch(split, offsets, data.block_size, self.ebm.device());
-            let (energies, logits) = self.predict(&idx, pass);
+            let (energies, logits) = self.predict(&idx, targets.size()[1], pass);
             sums.push([-energies, logits].map(|logits| cross_entropy(&logits, &targets).double_value(&[])));
         }
         let n = sums.len() as f64;

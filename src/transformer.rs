@@ -13,7 +13,7 @@ use crate::remat::Remat;
 /// PyTorch's LayerNorm constant; the parity tests turn red when it changes.
 const LAYER_NORM_EPS: f64 = 1e-5;
 /// Standard deviation of every Linear and Embedding weight at initialisation (GPT-2).
-const INIT_STD: f64 = 0.02;
+pub(crate) const INIT_STD: f64 = 0.02;
 
 /// How one forward pass is run.
 #[derive(Debug, Clone, Copy)]
@@ -32,6 +32,11 @@ impl Pass {
     /// A pass without dropout or noise.
     pub fn eval(compute: Kind) -> Self {
         Self { train: false, compute, second_order: false, remat: false }
+    }
+
+    /// Whether gradients flow through thinking, which itself follows a gradient.
+    pub(crate) fn through(self) -> bool {
+        self.train || self.second_order
     }
 
     /// A training pass.
@@ -170,6 +175,23 @@ impl CausalSelfAttention {
     }
 }
 
+impl CausalSelfAttention {
+    /// Candidates x (B, T, C), each of which attends to the tokens' keys and values (B, H, S, d) where `mask` (T, S) is 0, and to itself,
+    /// from ops that have second derivatives → (B, T, C)
+    fn forward_candidates(&self, x: &Tensor, (ks, vs): &(Tensor, Tensor), mask: &Tensor, pass: Pass) -> Tensor {
+        let (b, t, c) = dims3(x);
+        let d = c / self.n_head;
+        let qkv = self.c_attn.forward(x, pass.compute).to_kind(ks.kind()).split(c, 2); // 3 × (B, T, C)
+        let [q, k, v] = [0, 1, 2].map(|i| qkv[i].view([b, t, self.n_head, d]).transpose(1, 2)); // (B, H, T, d)
+        let own = (&q * k).sum_dim_intlist([-1i64].as_slice(), true, None::<Kind>); // (B, H, T, 1)
+        let scores = Tensor::cat(&[q.matmul(&ks.transpose(2, 3)) + mask, own], -1) / (d as f64).sqrt(); // (B, H, T, S + 1)
+        let att = scores.softmax(-1, None);
+        let s = ks.size()[2];
+        let y = att.narrow(-1, 0, s).matmul(vs) + att.narrow(-1, s, 1) * v; // (B, H, T, d)
+        self.c_proj.forward(&y.transpose(1, 2).reshape([b, t, c]), pass.compute)
+    }
+}
+
 /// softmax(q kᵀ / √d + causal mask) v from ops that have second derivatives. (B, H, T, d) → (B, H, T, d)
 fn plain_attention(q: &Tensor, k: &Tensor, v: &Tensor, p: f64) -> Tensor {
     let (b, h, t, d) = dims4(q);
@@ -229,6 +251,14 @@ impl Block {
     }
 }
 
+impl Block {
+    /// Candidates beside the text (B, T, C) → (B, T, C)
+    fn forward_candidates(&self, x: &Tensor, tokens: &(Tensor, Tensor), mask: &Tensor, pass: Pass) -> Tensor {
+        let x = x + self.attn.forward_candidates(&self.ln_1.forward(x), tokens, mask, pass);
+        &x + self.mlp.forward(&self.ln_2.forward(&x), pass)
+    }
+}
+
 /// Embeddings, blocks and the final norm: `h = transformer(idx)`.
 #[derive(Debug)]
 pub struct Transformer {
@@ -276,6 +306,25 @@ impl Transformer {
             x = block.forward(&x, wanted, Some((cache, layer)), pass);
         }
         cache.len += idx.size()[1];
+        self.ln_f.forward(&x)
+    }
+
+    /// A second stream: candidates (B, T, C) for what follows the tokens at `places` (1, T), read with the same weights. Each sees the
+    /// tokens up to its place, by their keys and values in each layer (B, H, S, d), and itself. → (B, T, C)
+    pub fn forward_candidates(
+        &self,
+        candidates: &Tensor,
+        tokens: &[(Tensor, Tensor)],
+        places: &Tensor,
+        pass: Pass,
+    ) -> Tensor {
+        let mut x = candidates + Tensor::embedding(&self.wpe, places, -1, false, false);
+        let read = tokens.first().map_or(0, |(k, _)| k.size()[2]); // S
+        let ahead = Tensor::arange(read, (Kind::Int64, places.device())).gt_tensor(&places.transpose(0, 1)); // (T, S)
+        let mask = Tensor::zeros_like(&ahead.to_kind(Kind::Float)).masked_fill(&ahead, f64::NEG_INFINITY);
+        for (block, past) in self.h.iter().zip(tokens) {
+            x = block.forward_candidates(&x, past, &mask, pass);
+        }
         self.ln_f.forward(&x)
     }
 

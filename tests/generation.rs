@@ -33,11 +33,7 @@ fn uncached(ebm: &Ebm, prompt: &[i64], num: i64, new: usize, think_steps: Option
     for _ in 0..new {
         let (t, block_size) = (idx.size()[1], ebm.config.block_size);
         let window = idx.narrow(1, (t - block_size).max(0), t.min(block_size));
-        let energies = no_grad(|| ebm.energies(&ebm.hidden_states(&window, EVAL), EVAL));
-        let logits = match think_steps {
-            Some(steps) => no_grad(|| ebm.system2(&energies, steps, EVAL)),
-            None => -energies,
-        };
+        let logits = no_grad(|| ebm.predict(&ebm.read(&window, EVAL), think_steps.unwrap_or(0), EVAL));
         let next = logits.select(1, -1).argmax(-1, true); // (N, 1)
         tokens.push(Vec::<i64>::try_from(next.reshape([-1])).unwrap());
         idx = Tensor::cat(&[idx, next], 1);
@@ -84,8 +80,8 @@ fn energies_after_a_cache_are_those_without() {
         let mut ladder = Ladder::default();
         no_grad(|| {
             let mut read = |from: i64, n: i64| {
-                let h = ebm.hidden_states_cached(&idx.narrow(1, from, n), Wanted::All, &mut cache, EVAL);
-                ladder.close(&format!("{name} {from}"), &ebm.energies(&h, EVAL), &whole.narrow(1, from, n), 1e-5);
+                let new = ebm.read_cached(&idx.narrow(1, from, n), Wanted::All, &mut cache, EVAL);
+                ladder.close(&format!("{name} {from}"), &new.energies, &whole.narrow(1, from, n), 1e-5);
             };
             read(0, first);
             (first..idx.size()[1]).for_each(|t| read(t, 1));
@@ -124,8 +120,7 @@ fn thinking_about_the_last_position_is_thinking_about_it_among_all() {
             let chooser = Chooser::new(&SampleConfig::default());
             let ours = Generation::new(&ebm, prompt, 1, Some(4), chooser, Kind::Float).think();
             let window = Tensor::from_slice(prompt).unsqueeze(0); // (1, T)
-            let energies = no_grad(|| ebm.energies(&ebm.hidden_states(&window, EVAL), EVAL)); // (1, T, V)
-            let all = no_grad(|| ebm.trajectory(&energies, 4, EVAL));
+            let all = no_grad(|| ebm.trajectory(&ebm.read(&window, EVAL), 4, EVAL));
             for (step, x) in all.iter().enumerate() {
                 let theirs = x.select(1, -1); // (1, V)
                 ladder.close(

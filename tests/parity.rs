@@ -28,10 +28,6 @@ fn f64_of(value: &Value) -> f64 {
     value.as_f64().unwrap()
 }
 
-fn energies(ebm: &Ebm, idx: &Tensor) -> Tensor {
-    ebm.energies(&ebm.hidden_states(idx, EVAL), EVAL)
-}
-
 #[test]
 fn hidden_states_and_energies() {
     for name in FIXTURES {
@@ -62,7 +58,7 @@ fn refinement_step_by_step() {
             over.insert("alpha_value".into(), fields["alpha"].clone());
             let ebm = golden.model(&Value::Object(over));
             let steps = fields["steps"].as_i64().unwrap();
-            let ours = no_grad(|| ebm.trajectory(&energies(&ebm, &idx), steps, EVAL));
+            let ours = no_grad(|| ebm.trajectory(&ebm.read(&idx, EVAL), steps, EVAL));
             let theirs = golden.tensor(&case);
             assert_eq!(ours.len() as i64, fields["trajectory_len"].as_i64().unwrap(), "{name} {case}: steps taken");
             for (k, x) in ours.iter().enumerate() {
@@ -93,7 +89,7 @@ fn each_text_of_a_batch_descends_alone() {
             over.insert("alpha_value".into(), alpha.into());
             let ebm = golden.model(&Value::Object(over));
             let steps = fields["steps"].as_i64().unwrap();
-            let ours = no_grad(|| ebm.trajectory_alone(&energies(&ebm, &idx), steps, EVAL));
+            let ours = no_grad(|| ebm.trajectory_alone(&ebm.read(&idx, EVAL), steps, EVAL));
             assert_eq!(ours.len() as i64, steps + 1);
             let theirs = golden.tensor(&case);
             let last = fields["trajectory_len"].as_i64().unwrap() - 1;
@@ -102,7 +98,7 @@ fn each_text_of_a_batch_descends_alone() {
                 ladder.close(&format!("{name} {case} x_{k} alone"), x, &theirs.get(last.min(k as i64)), tolerance);
             }
             for row in 0..b {
-                let alone = no_grad(|| ebm.trajectory(&energies(&ebm, &idx.narrow(0, row, 1)), steps, EVAL));
+                let alone = no_grad(|| ebm.trajectory(&ebm.read(&idx.narrow(0, row, 1), EVAL), steps, EVAL));
                 let x = ours[steps as usize].narrow(0, row, 1);
                 ladder.close(&format!("{name} {case} row {row}"), &x, &alone[alone.len() - 1], 1e-4);
             }
@@ -126,8 +122,8 @@ fn measures_of_the_golden_trajectories() {
             let steps = fields["steps"].as_i64().unwrap();
             let (mut s1, mut s2) = (Scores::default(), Scores::default());
             no_grad(|| {
-                let energies = energies(&ebm, &idx);
-                let (base, trajectory) = (Base::new(&energies), ebm.trajectory(&energies, steps, EVAL));
+                let reading = ebm.read(&idx, EVAL);
+                let (base, trajectory) = (Base::new(&reading.energies), ebm.trajectory(&reading, steps, EVAL));
                 s1.add(&trajectory[0], &targets, &base);
                 s2.add(&trajectory[trajectory.len() - 1], &targets, &base);
             });

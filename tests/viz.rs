@@ -26,8 +26,8 @@ fn ours(golden: &Golden, case: &str, fields: &Value) -> (Vec<Tensor>, Tensor, f6
     let ebm: Ebm = golden.model(&Value::Object(over));
     let (idx, _) = golden.batch();
     let (trajectory, energies) = no_grad(|| {
-        let energies = nanoebm::viz::thought::fine(&ebm, &ebm.energies(&ebm.hidden_states(&idx, EVAL), EVAL));
-        (ebm.trajectory(&energies, fields["steps"].as_i64().unwrap(), EVAL), energies)
+        let reading = nanoebm::viz::thought::fine(&ebm, &ebm.read(&idx, EVAL));
+        (ebm.trajectory(&reading, fields["steps"].as_i64().unwrap(), EVAL), reading.energies)
     });
     let steep = case.ends_with("a5e4_clamp");
     (trajectory, energies, if steep { 1e-4 } else { 1e-5 })

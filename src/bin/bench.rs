@@ -14,6 +14,7 @@ use nanoebm::data::Corpus;
 use nanoebm::ebm::Ebm;
 use nanoebm::optim::AdamW;
 use nanoebm::profile::Profile;
+use nanoebm::resume::read_corpus;
 use nanoebm::sample::{Chooser, Generation};
 use nanoebm::transformer::Pass;
 use nanoebm::{device, memory, program, train};
@@ -63,7 +64,7 @@ fn measure(config: &Config, flags: &Flags) -> anyhow::Result<Value> {
     let (training, sampling) = (flags.has("training"), flags.has("sampling"));
     let mut config = config.clone();
     let device = device::resolve(&config.train.device)?;
-    let corpus = Arc::new(Corpus::read(&config.data.data_path)?);
+    let corpus = Arc::new(read_corpus(&config, None)?);
     config.model.vocab_size = corpus.vocab.len() as i64;
     memory::check_training(&config, device)?;
     tch::manual_seed(config.train.seed);

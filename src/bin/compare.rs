@@ -5,7 +5,6 @@ use std::process::ExitCode;
 
 use nanoebm::compare::{Comparison, Contender, compare, shared_block_size};
 use nanoebm::config::{self, Action, Candidate, CompareConfig, PictureFormat, Program};
-use nanoebm::data::Corpus;
 use nanoebm::eval::{Prediction, Windows};
 use nanoebm::load::{Loaded, load};
 use nanoebm::program::{self, Output};
@@ -56,27 +55,30 @@ fn measure(config: &CompareConfig, output: Output) -> anyhow::Result<Comparison>
         // Each has a file of its own: there is no newest one to look for.
         loaded.push(load(candidate.checkpoint.as_deref(), Path::new(""), &candidate.model, device)?);
     }
-    let path = loaded[0].data_path(config.data_path.as_deref())?;
+    let corpus = loaded[0].corpus(config.data_path.as_deref())?;
     let contenders = candidates.iter().zip(&loaded).map(|((name, candidate), loaded)| {
         Ok(Contender {
             name,
             checkpoint: loaded.checkpoint.path.display().to_string(),
             step: loaded.checkpoint.step,
             ebm: &loaded.ebm,
-            vocab: loaded.vocab(Some(&path))?,
+            vocab: loaded.vocab(Some(&corpus.path))?,
             refine_steps: candidate.refine_steps.unwrap_or(loaded.ebm.config.refine_steps),
             settings: settings(candidate),
         })
     });
     let contenders: Vec<Contender> = contenders.collect::<anyhow::Result<_>>()?;
     let block_size = shared_block_size(&contenders, config.block_size)?;
-    let corpus = Corpus::read_with(&path, &contenders[0].vocab)?;
     loaded.iter().filter_map(|loaded| loaded.doubts(&corpus)).for_each(|doubts| eprintln!("⚠ {doubts}"));
     let mut windows = Windows::consecutive(&corpus, config.split.into(), block_size)?;
     windows.offsets.truncate(config.max_windows.map_or(usize::MAX, |n| n as usize));
     if output == Output::Text {
         contenders.iter().zip(&loaded).for_each(|(contender, loaded)| introduce(contender, loaded));
-        program::say(&format!("{}: {} windows of {block_size} characters", path.display(), windows.offsets.len()));
+        program::say(&format!(
+            "{}: {} windows of {block_size} characters",
+            corpus.path.display(),
+            windows.offsets.len()
+        ));
     }
     let bar = program::progress_bar(contenders.len() * windows.offsets.len(), "windows");
     let work = (config.batch_size, train::kind(config.dtype));

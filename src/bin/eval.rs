@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use nanoebm::calibration::training_windows;
 use nanoebm::config::{self, Action, ConfigError, ContextConfig, EvalConfig, Program};
-use nanoebm::data::Corpus;
 use nanoebm::eval::{Report, Windows, evaluate};
+use nanoebm::exact::Exact;
 use nanoebm::load::load;
 use nanoebm::program::{self, Output};
 use nanoebm::separation::{Auroc, SCORINGS, Separation, separation};
@@ -35,8 +35,8 @@ fn run() -> anyhow::Result<u8> {
         program::print(&match (output, &report.thinking) {
             (Output::Json, _) => serde_json::to_string(&report)? + "\n",
             (Output::Csv, Some(thinking)) => report::csv(&thinking.rows)?,
-            (_, Some(thinking)) => thinking.tables() + &separation_table(&report),
-            (_, None) => table(&report) + &separation_table(&report),
+            (_, Some(thinking)) => thinking.tables() + &more_tables(&report),
+            (_, None) => table(&report) + &more_tables(&report),
         })?;
     }
     Ok(0)
@@ -50,8 +50,7 @@ fn measure(config: &EvalConfig, output: Output) -> anyhow::Result<Report> {
     let device = device::resolve(&config.device)?;
     let loaded = load(config.checkpoint.as_deref(), &config.out_dir, &config.model, device)?;
     let ebm = &loaded.ebm;
-    let path = loaded.data_path(config.data_path.as_deref())?;
-    let corpus = Corpus::read_with(&path, &loaded.vocab(Some(&path))?)?;
+    let corpus = loaded.corpus(config.data_path.as_deref())?;
     if let Some(doubts) = loaded.doubts(&corpus) {
         eprintln!("⚠ {doubts}");
     }
@@ -64,7 +63,7 @@ fn measure(config: &EvalConfig, output: Output) -> anyhow::Result<Report> {
     if output == Output::Text {
         loaded.notes.iter().for_each(|note| program::say(note));
         let block_size = windows.block_size;
-        program::say(&format!("{}: {} windows of {block_size} characters", path.display(), count));
+        program::say(&format!("{}: {} windows of {block_size} characters", corpus.path.display(), count));
         fast.iter().for_each(|fast| program::say(&followed(&fast.settings)));
     }
     let refine_steps = config.refine_steps.unwrap_or(ebm.config.refine_steps);
@@ -104,6 +103,10 @@ fn table(r: &Report) -> String {
         + &line("System 1", r.nll_s1, r.ppl_s1, r.energy_initial)
         + &line("System 2", r.nll_s2, r.ppl_s2, r.energy_final)
         + &format!("{} steps of refinement, energy gap {:.4}, {} windows\n", r.refine_steps, r.energy_gap, r.windows)
+}
+
+fn more_tables(r: &Report) -> String {
+    r.exact.as_ref().map(Exact::table).unwrap_or_default() + &separation_table(r)
 }
 
 fn separation_table(r: &Report) -> String {

@@ -3,6 +3,7 @@
 use std::io::{Write, stdout};
 use std::process::ExitCode;
 
+use nanoebm::addition::Addition;
 use nanoebm::config::{self, Action, Mode, Program, SampleConfig};
 use nanoebm::data::Vocab;
 use nanoebm::load::{Loaded, load};
@@ -36,6 +37,9 @@ fn sample(config: &SampleConfig, quiet: bool) -> anyhow::Result<()> {
     let prompt = program::read_prompt(&config.prompt)?;
     let device = device::resolve(&config.device)?;
     let loaded = load(config.checkpoint.as_deref(), &config.out_dir, &config.model, device)?;
+    if let Some(adder) = loaded.problems() {
+        return add(&loaded, adder, config, &prompt);
+    }
     let vocab = loaded.vocab(Some(&config.data_path))?;
     let (ids, dropped) = encode_prompt(&vocab, &prompt);
     if !dropped.is_empty() {
@@ -82,6 +86,29 @@ fn sample(config: &SampleConfig, quiet: bool) -> anyhow::Result<()> {
         write_chars(&mut out, &vocab, &steps.iter().map(|tokens| tokens[n]).collect::<Vec<_>>())?;
         writeln!(out)?;
         rule(&mut out)?;
+    }
+    Ok(())
+}
+
+/// The answer of a model that adds: `12+345=357`.
+fn add(loaded: &Loaded, adder: Addition, config: &SampleConfig, prompt: &str) -> anyhow::Result<()> {
+    let Some(problem) = adder.parse(prompt) else {
+        let digits = adder.answer_len() - 1;
+        anyhow::bail!("{prompt:?} is no sum; this model adds two numbers of up to {digits} digits: prompt=\"12+7\"");
+    };
+    let vocab = Addition::vocab();
+    let (ids, _) = encode_prompt(&vocab, &adder.question(problem));
+    tch::manual_seed(config.seed);
+    // A right answer is the likeliest one: draws are for those who ask.
+    let chooser = Chooser { sample: config.sample.unwrap_or(false), ..Chooser::new(config) };
+    let think_steps = (config.mode == Mode::Think).then_some(config.think_steps);
+    let compute = train::kind(config.dtype);
+    let mut generation = Generation::new(&loaded.ebm, &ids, config.num_samples, think_steps, chooser, compute);
+    let digits: Vec<Vec<i64>> = (0..adder.answer_len()).map(|_| generation.next_tokens()).collect();
+    for n in 0..config.num_samples as usize {
+        let answer: String = digits.iter().filter_map(|tokens| vocab.char(tokens[n])).collect();
+        let answer = Addition::read_answer(&answer).map_or(answer, |number| number.to_string());
+        program::print(&format!("{}+{}={answer}\n", problem.a, problem.b))?;
     }
     Ok(())
 }

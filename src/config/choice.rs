@@ -44,6 +44,20 @@ choice! {
 }
 
 choice! {
+    /// What thinking descends.
+    EnergyFamily {
+        /// The original's: the expected energy of the next token.
+        Linear = "linear",
+        /// The expected energy, corrected by what a network says of the prediction beside the hidden state.
+        Mixture = "mixture",
+        /// The free energy with a memory that reads the last characters again, together with the prediction.
+        Reread = "reread",
+        /// A scalar from a transformer that reads the prediction in its place (Energy-Based Transformers).
+        Ebt = "ebt",
+    }
+}
+
+choice! {
     /// Which weights follow the text that is read.
     ContextWeights {
         /// All of them.

@@ -23,7 +23,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use choice::{
-    Context, ContextWeights, ContrastiveEnergy, ContrastiveType, Dtype, Mode, OnNonfinite, PictureFormat,
+    Context, ContextWeights, ContrastiveEnergy, ContrastiveType, Dtype, EnergyFamily, Mode, OnNonfinite, PictureFormat,
     RefineReduction, Split, VizMode,
 };
 pub use cli::{Action, Flags, Job, Program, parse};

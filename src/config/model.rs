@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_yaml::Value;
 
-use super::choice::{ContrastiveEnergy, ContrastiveType, RefineReduction};
+use super::choice::{ContrastiveEnergy, ContrastiveType, EnergyFamily, RefineReduction};
 use super::schema::{self, Field, Interval, Kind, field};
 use super::{Config, ConfigError, ModelOverrides, suggest};
 
@@ -92,6 +92,19 @@ pub struct ModelConfig {
     pub contrastive_l2: f64,
     /// Momentum μ of Fast PCD's chains.
     pub langevin_momentum: f64,
+    /// What thinking descends; files of before there was a choice have the expected energy.
+    #[serde(default = "linear")]
+    pub energy: EnergyFamily,
+    /// Characters J that `energy=reread` reads again.
+    #[serde(default)]
+    pub reread_chars: i64,
+    /// Steps of refinement in training are this many more or fewer, at random.
+    #[serde(default)]
+    pub random_steps: i64,
+}
+
+fn linear() -> EnergyFamily {
+    EnergyFamily::Linear
 }
 
 /// Every key of [`ModelConfig`] with what it accepts, in the order of the struct.
@@ -136,6 +149,9 @@ pub(super) const FIELDS: &[Field] = &[
     field("contrastive_energy", Kind::Choice(ContrastiveEnergy::NAMES)),
     field("contrastive_l2", Kind::Float(Interval::NOT_NEGATIVE)),
     field("langevin_momentum", Kind::Float(Interval::BELOW_ONE)),
+    field("energy", Kind::Choice(EnergyFamily::NAMES)),
+    field("reread_chars", Kind::COUNT_OR_ZERO),
+    field("random_steps", Kind::COUNT_OR_ZERO),
 ];
 
 /// The README's names for three of the keys.
@@ -208,6 +224,12 @@ impl ModelConfig {
             return Err(ConfigError::Relation(format!(
                 "model.n_embd={} is not divisible by model.n_head={}; each head takes an equal share of the width",
                 self.n_embd, self.n_head
+            )));
+        }
+        if self.use_soft_tokens && self.energy != EnergyFamily::Linear {
+            return Err(ConfigError::Relation(format!(
+                "model.use_soft_tokens=true and model.energy={} are two energies to descend; give one",
+                self.energy
             )));
         }
         Ok(())

@@ -6,10 +6,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_yaml::Value;
 
-use super::choice::{Context, ContextWeights, Dtype, Mode, PictureFormat, Split, VizMode};
+use super::choice::{
+    Context, ContextWeights, ContrastiveEnergy, Dtype, EnergyFamily, Mode, PictureFormat, Split, VizMode,
+};
 use super::error::ConfigError;
 use super::schema::{self, Field, Kind, field, optional, show};
 use super::{CompareConfig, Config, EvalConfig, SampleConfig, VizConfig, model, train};
+use crate::addition::{self, Addition};
 
 /// Values by dotted key.
 pub type Tree = BTreeMap<String, Value>;
@@ -219,6 +222,7 @@ impl Root for Config {
     }
 
     fn settle(typed: &mut Tree, base: &Tree) -> Result<Vec<String>, ConfigError> {
+        size_problems(typed, base);
         share_block_size(typed)?;
         let mut notices = Vec::new();
         notices.extend(switch_contrastive_on(typed, base));
@@ -233,7 +237,41 @@ impl Root for Config {
         if self.model.block_size != self.data.block_size {
             return Err(block_sizes(self.model.block_size, self.data.block_size));
         }
+        check_problems(self)?;
+        if self.train.remat && self.model.energy == EnergyFamily::Ebt {
+            let problem = "train.remat=true keeps no keys of the text, which model.energy=ebt attends to; give one";
+            return Err(ConfigError::Relation(problem.to_owned()));
+        }
         Ok(())
+    }
+}
+
+/// Addition has windows of one length, and no text that a contrastive loss could read again.
+fn check_problems(config: &Config) -> Result<(), ConfigError> {
+    let Some(adder) = Addition::of(&config.data) else { return Ok(()) };
+    if config.data.block_size != adder.block_size() {
+        return Err(ConfigError::Relation(format!(
+            "data.block_size={} does not fit data.digits={}, whose problems have {}; leave it out",
+            config.data.block_size,
+            config.data.digits,
+            adder.block_size()
+        )));
+    }
+    if config.model.use_contrastive && config.model.contrastive_energy == ContrastiveEnergy::SameToken {
+        let problem = "model.contrastive_energy=same_token reads the targets as a text, which the answers of data=addition are not; use \
+                       next_token";
+        return Err(ConfigError::Relation(problem.to_owned()));
+    }
+    Ok(())
+}
+
+/// A problem is as long as its digits make it.
+fn size_problems(typed: &mut Tree, base: &Tree) {
+    let value = |key: &str| typed.get(key).or_else(|| base.get(key));
+    let addition = value("data.dataset").and_then(Value::as_str) == Some(addition::NAME);
+    let digits = value("data.digits").and_then(Value::as_i64);
+    if let (true, Some(digits), false) = (addition, digits, typed.contains_key("data.block_size")) {
+        typed.insert("data.block_size".to_owned(), Addition::new(digits).block_size().into());
     }
 }
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::Config;
 use super::choice::{Dtype, OnNonfinite};
 use super::schema::{Field, Interval, Kind, field};
+use crate::addition;
 
 /// The text and how it is cut into batches.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -20,6 +21,13 @@ pub struct DataConfig {
     pub batch_size: i64,
     /// Threads that prepare batches ahead; 0 prepares them in the loop.
     pub num_workers: i64,
+    /// Digits of the numbers that `dataset=addition` adds.
+    #[serde(default = "three")]
+    pub digits: i64,
+}
+
+fn three() -> i64 {
+    3
 }
 
 /// Optimiser, schedule and the loop's intervals.
@@ -94,6 +102,7 @@ pub(super) const DATA_FIELDS: &[Field] = &[
     field("block_size", Kind::COUNT),
     field("batch_size", Kind::COUNT),
     field("num_workers", Kind::COUNT_OR_ZERO),
+    field("digits", Kind::Int { min: 1, max: addition::MOST_DIGITS }),
 ];
 
 /// Every key of [`TrainConfig`] with what it accepts.

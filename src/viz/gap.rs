@@ -90,13 +90,13 @@ pub fn gap(ebm: &Ebm, corpus: &Corpus, offsets: &[usize], config: &VizConfig) ->
         .map(|&offset| {
             no_grad(|| {
                 let (idx, _) = corpus.batch(Split::Val, &[offset], ebm.config.block_size, ebm.device());
-                let energies = fine(ebm, &ebm.energies(&ebm.hidden_states(&idx, pass), pass)); // (1, T, V)
-                let mut trajectory = ebm.trajectory(&energies, config.think_steps, pass);
+                let reading = fine(ebm, &ebm.read(&idx, pass));
+                let mut trajectory = ebm.trajectory(&reading, config.think_steps, pass);
                 early_stops += usize::from(trajectory.len() <= steps);
                 while trajectory.len() <= steps {
                     trajectory.push(trajectory[trajectory.len() - 1].shallow_clone());
                 }
-                path_energies(&trajectory, &energies) // (K + 1, T)
+                path_energies(&trajectory, &reading.energies) // (K + 1, T)
             })
         })
         .collect();

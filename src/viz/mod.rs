@@ -158,7 +158,7 @@ impl<'a> Studio<'a> {
     }
 
     fn corpus(&self) -> Result<Corpus, Error> {
-        Ok(Corpus::read_with(&self.loaded.data_path(self.config.data_path.as_deref())?, &self.vocab)?)
+        self.loaded.corpus(self.config.data_path.as_deref())
     }
 
     /// Validation windows, spread evenly over the split.

@@ -90,8 +90,9 @@ pub fn histograms(
                 ContrastiveEnergy::NextToken => &idx,
                 ContrastiveEnergy::SameToken => &targets,
             };
-            let energies = ebm.energies(&ebm.hidden_states(read, pass), pass); // (B, T, V)
-            let thought = ebm.system2(&energies, config.think_steps, pass);
+            let reading = ebm.read(read, pass);
+            let thought = ebm.system2(&reading, config.think_steps, pass);
+            let energies = reading.energies; // (B, T, V)
             let draw = chains.draw(batch.len() as i64);
             let negatives = chains.negatives(&energies, &draw);
             let noise = targets.randint_like(ebm.config.vocab_size);

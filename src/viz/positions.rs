@@ -45,7 +45,7 @@ pub fn levels(trajectory: &[Tensor], energies: &Tensor) -> [Vec<Vec<f64>>; 2] {
 
 /// Computes and draws.
 pub fn picture(thought: &Thought, format: PictureFormat) -> Result<Picture, Error> {
-    let [energy, entropy] = levels(&thought.trajectory, &thought.energies);
+    let [energy, entropy] = levels(&thought.trajectory, &thought.reading.energies);
     let characters = thought.ids.iter().map(|&id| thought.vocab.char(id).map(String::from).unwrap_or_default());
     let numbers = Positions { characters: characters.collect(), energy, entropy };
     let mut table = Table::new(&["step", "position", "character", "energy", "entropy"]);

@@ -3,9 +3,10 @@
 use tch::{Kind, Tensor, no_grad};
 
 use super::{pass, style};
-use crate::config::VizConfig;
+use crate::config::{EnergyFamily, VizConfig};
 use crate::data::Vocab;
 use crate::ebm::Ebm;
+use crate::energies::Reading;
 use crate::energy::centred;
 use crate::error::Error;
 use crate::transformer::Pass;
@@ -18,8 +19,8 @@ pub struct Thought<'a> {
     pub vocab: Vocab,
     /// The prompt's characters that the model reads (T)
     pub ids: Vec<i64>,
-    /// System 1's energies (1, T, V)
-    pub energies: Tensor,
+    /// What was read: System 1's energies (1, T, V) among it
+    pub reading: Reading,
     /// Predictions x₀, x₁, … (1, T, V), as the loop has them
     pub trajectory: Vec<Tensor>,
     /// The position whose prediction is looked at
@@ -62,14 +63,14 @@ impl<'a> Thought<'a> {
             notes.push("Soft tokens: landscape and bowl hold the other positions where thinking left them".to_owned());
         }
         let pass = pass(config);
-        let (energies, trajectory) = no_grad(|| {
+        let (reading, trajectory) = no_grad(|| {
             let idx = Tensor::from_slice(&ids).to_device(ebm.device()).unsqueeze(0); // (1, T)
-            let energies = fine(ebm, &ebm.energies(&ebm.hidden_states(&idx, pass), pass)); // (1, T, V)
-            let trajectory = ebm.trajectory(&energies, config.think_steps, pass);
-            (energies, trajectory)
+            let reading = fine(ebm, &ebm.read(&idx, pass));
+            let trajectory = ebm.trajectory(&reading, config.think_steps, pass);
+            (reading, trajectory)
         });
         let think_steps = config.think_steps;
-        let thought = Self { ebm, vocab: vocab.clone(), ids, energies, trajectory, position, think_steps, notes, pass };
+        let thought = Self { ebm, vocab: vocab.clone(), ids, reading, trajectory, position, think_steps, notes, pass };
         Ok(thought.with_early_stop_noted())
     }
 
@@ -104,7 +105,7 @@ impl<'a> Thought<'a> {
     /// positions stay where thinking left them. Read from the device.
     pub fn energy_at(&self, xs: &Tensor) -> Vec<f64> {
         const CHUNK: i64 = 128; // predictions at a time: (128, T, V) stays small
-        let energy = self.ebm.thinking_energy(&self.energies, self.pass);
+        let energy = self.ebm.thinking_energy(&self.reading, self.pass);
         let rest = &self.trajectory[self.steps()]; // (1, T, V)
         let n = xs.size()[0];
         let mut values = Vec::with_capacity(n as usize);
@@ -126,7 +127,7 @@ impl<'a> Thought<'a> {
         no_grad(|| {
             let all = self.trajectory[self.steps()].copy(); // (1, T, V)
             all.select(1, self.position).copy_(&x.unsqueeze(0).to_kind(all.kind()));
-            let (_, grad) = self.ebm.thinking_energy(&self.energies, self.pass).value_and_grad(&all);
+            let (_, grad) = self.ebm.thinking_energy(&self.reading, self.pass).value_and_grad(&all);
             grad.select(1, self.position).squeeze_dim(0).to_kind(Kind::Double) // (V)
         })
     }
@@ -150,8 +151,9 @@ impl<'a> Thought<'a> {
     }
 }
 
-/// Energies as float64 where the descent can be repeated in it: the original's steps of 10⁻⁶ logits are steps then, and no
-/// rounding. Soft tokens are read by a transformer of float32.
-pub fn fine(ebm: &Ebm, energies: &Tensor) -> Tensor {
-    if ebm.config.use_soft_tokens { energies.shallow_clone() } else { energies.to_kind(Kind::Double) }
+/// In float64 where the descent can be repeated in it: the original's steps of 10⁻⁶ logits are steps then, and no rounding. Every
+/// other energy than the expected one has weights of float32.
+pub fn fine(ebm: &Ebm, reading: &Reading) -> Reading {
+    let table = ebm.config.energy == EnergyFamily::Linear && !ebm.config.use_soft_tokens;
+    if table { reading.fine() } else { reading.shallow_clone() }
 }

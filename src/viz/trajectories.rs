@@ -74,8 +74,9 @@ pub fn trajectories(
 
 /// Computes and draws.
 pub fn picture(thought: &Thought, topk: i64, format: PictureFormat) -> Result<Picture, Error> {
-    let (energies, tokens) =
-        no_grad(|| trajectories(&thought.trajectory, &thought.energies, (thought.position, topk), &thought.vocab));
+    let (energies, tokens) = no_grad(|| {
+        trajectories(&thought.trajectory, &thought.reading.energies, (thought.position, topk), &thought.vocab)
+    });
     let numbers = Trajectories { context: thought.context(), position: thought.position, energies, tokens };
     let stop = thought.early_stop().map_or_else(String::new, |stop| format!("; {stop}"));
     let moved = numbers.tokens.iter().map(|t| (t.centred_logits[thought.steps()] - t.centred_logits[0]).abs());

@@ -1,0 +1,181 @@
+//! Addition as a language: `012+345=7530`, a sum of two numbers with its answer in reverse, as in minGPT's adder (Karpathy, MIT).
+//!
+//! Nothing is stored: the n-th problem of a split is computed. Problems with the same two numbers, in either order, are in the
+//! same split, which a hash of them decides, so that the validation split holds none that training saw.
+
+use crate::batches::mix;
+use crate::config::DataConfig;
+use crate::data::{Split, Vocab};
+
+/// The `data.dataset` that asks for it.
+pub const NAME: &str = "addition";
+/// Characters of the language, sorted.
+const CHARS: &str = "+0123456789=";
+/// Problems of each split: as many as a training may want, and enough to measure.
+const PROBLEMS: (usize, usize) = (1 << 20, 5000);
+/// One pair of numbers in so many is a validation problem.
+const VAL_SHARE: u64 = 10;
+/// The most digits of a number.
+pub const MOST_DIGITS: i64 = 9;
+
+/// Sums of two numbers of up to `digits` digits, written with leading zeros.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Addition {
+    digits: u32,
+}
+
+/// Two numbers to add.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Problem {
+    /// The first
+    pub a: u64,
+    /// The second
+    pub b: u64,
+}
+
+impl Problem {
+    /// Digits of the larger number.
+    pub fn digits(self) -> usize {
+        self.a.max(self.b).max(1).ilog10() as usize + 1
+    }
+
+    /// Carries that adding by hand takes.
+    pub fn carries(self) -> usize {
+        let (mut a, mut b, mut carry, mut carries) = (self.a, self.b, 0, 0);
+        while a > 0 || b > 0 {
+            carry = (a % 10 + b % 10 + carry) / 10;
+            carries += carry as usize;
+            (a, b) = (a / 10, b / 10);
+        }
+        carries
+    }
+}
+
+impl Addition {
+    /// Where a configuration asks for it.
+    pub fn of(data: &DataConfig) -> Option<Self> {
+        (data.dataset == NAME).then(|| Self::new(data.digits))
+    }
+
+    /// Of numbers of 1 to `digits` digits, 1 to [`MOST_DIGITS`].
+    pub fn new(digits: i64) -> Self {
+        Self { digits: digits.clamp(1, MOST_DIGITS) as u32 }
+    }
+
+    /// Characters that a model reads of a problem: all of it but the answer's last digit.
+    pub fn block_size(self) -> i64 {
+        3 * i64::from(self.digits) + 2
+    }
+
+    /// Digits of an answer, one more than those of a number.
+    pub fn answer_len(self) -> i64 {
+        i64::from(self.digits) + 1
+    }
+
+    /// The characters.
+    pub fn vocab() -> Vocab {
+        Vocab::new(CHARS.chars())
+    }
+
+    /// Problems of a split.
+    pub fn problems(split: Split) -> usize {
+        match split {
+            Split::Train => PROBLEMS.0,
+            Split::Val => PROBLEMS.1,
+        }
+    }
+
+    /// The n-th problem of a split. Each number has 1 to `digits` digits, all lengths being as likely.
+    pub fn problem(self, split: Split, n: usize) -> Problem {
+        let mut seed = mix(n as u64 ^ mix(split as u64 + 1));
+        loop {
+            let number = |seed: u64| {
+                let digits = mix(seed) % u64::from(self.digits) + 1;
+                mix(seed ^ u64::MAX) % 10u64.pow(digits as u32)
+            };
+            let problem = Problem { a: number(mix(seed ^ 1)), b: number(mix(seed ^ 2)) };
+            if split_of(problem) == split {
+                return problem;
+            }
+            seed = mix(seed);
+        }
+    }
+
+    /// A question as a model reads it: `012+345=`.
+    pub fn question(self, p: Problem) -> String {
+        let n = self.digits as usize;
+        format!("{:0n$}+{:0n$}=", p.a, p.b)
+    }
+
+    /// An answer as a model writes it, the last digit first.
+    pub fn answer(self, p: Problem) -> String {
+        format!("{:0n$}", p.a + p.b, n = self.answer_len() as usize).chars().rev().collect()
+    }
+
+    /// The numbers of a question as people write it: `12+345`, with or without zeros, spaces and `=`. None if it is no such sum.
+    pub fn parse(self, question: &str) -> Option<Problem> {
+        let (a, b) = question.trim().trim_end_matches('=').split_once('+')?;
+        let number = |text: &str| text.trim().parse().ok().filter(|&n: &u64| n < 10u64.pow(self.digits));
+        Some(Problem { a: number(a)?, b: number(b)? })
+    }
+
+    /// What an answer says, once its digits are turned round.
+    pub fn read_answer(answer: &str) -> Option<u64> {
+        answer.chars().rev().collect::<String>().parse().ok()
+    }
+}
+
+/// The split that a problem belongs to.
+fn split_of(p: Problem) -> Split {
+    let hash = mix(p.a.min(p.b) ^ mix(p.a.max(p.b)));
+    if hash % VAL_SHARE == 0 { Split::Val } else { Split::Train }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn problems_by_hand() {
+        let adder = Addition::new(3);
+        let p = Problem { a: 12, b: 989 };
+        assert_eq!((adder.question(p), adder.answer(p)), ("012+989=".to_owned(), "1001".to_owned()));
+        assert_eq!((p.digits(), p.carries()), (3, 3));
+        assert_eq!(Problem { a: 0, b: 0 }.digits(), 1);
+        assert_eq!(Problem { a: 95, b: 15 }.carries(), 2);
+        assert_eq!(adder.block_size(), (adder.question(p) + &adder.answer(p)).len() as i64 - 1);
+        assert_eq!(Addition::read_answer("3570"), Some(753));
+    }
+
+    #[test]
+    fn questions_as_people_write_them() {
+        let adder = Addition::new(3);
+        for text in ["12+345", " 012+345=", "12 + 345 ="] {
+            assert_eq!(adder.parse(text), Some(Problem { a: 12, b: 345 }), "{text}");
+        }
+        for text in ["", "12", "12+", "1200+1", "a+b", "1+2+3", "12-3"] {
+            assert_eq!(adder.parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn no_validation_problem_is_trained_on_in_either_order() {
+        let adder = Addition::new(2);
+        let pairs = |split, n| -> std::collections::BTreeSet<(u64, u64)> {
+            (0..n).map(|i| adder.problem(split, i)).map(|p| (p.a.min(p.b), p.a.max(p.b))).collect()
+        };
+        let (train, val) = (pairs(Split::Train, 20_000), pairs(Split::Val, 5000));
+        assert!(train.is_disjoint(&val));
+        assert!(train.len() > 4000 && val.len() > 400, "{} and {} of 5050 pairs", train.len(), val.len());
+    }
+
+    #[test]
+    fn every_length_and_every_number_of_carries_comes_up() {
+        let adder = Addition::new(3);
+        let problems: Vec<Problem> = (0..2000).map(|i| adder.problem(Split::Val, i)).collect();
+        for digits in 1..=3 {
+            assert!(problems.iter().filter(|p| p.digits() == digits).count() > 100, "{digits} digits");
+            assert!(problems.iter().any(|p| p.carries() == digits), "{digits} carries");
+        }
+    }
+}

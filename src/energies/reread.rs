@@ -1,0 +1,118 @@
+//! An energy that reads the text again: `F(p) = ⟨p, e⟩ − H(p) − ½ Σ_m relu(a_m)²` with `a = U(p·W) + d`.
+//!
+//! The first two terms alone are least at System 1's own prediction softmax(−e). The third is a memory of M patterns (an energy of
+//! Krotov & Hopfield's kind, 2016), each of which looks at the candidate p·W and at the text together: the drive d holds what the last J
+//! characters say, each place with a table of its own, and what the hidden state says. Patterns that match lower the energy of the
+//! candidates that they go with.
+//!
+//! Descent is mirror descent: the step is ∂F/∂p, in logits. Where the memory does not depend on p it is done in one step of α = 1,
+//!
+//!     x ← x − α (e + log p − Uᵀ relu(a) · Wᵀ)    (up to a constant, which softmax does not see)
+//!
+//! and every fixed point is a minimum, maximum or saddle of F. All is closed form: training needs no second derivative.
+
+use tch::{Kind, Tensor};
+
+use crate::config::ModelConfig;
+use crate::energy::Energy;
+use crate::params::Params;
+use crate::transformer::{INIT_STD, Linear, Pass};
+
+/// Embeddings are multiplied by √C (Vaswani et al., 2017), so that they learn as fast as they must: Adam moves each weight by about
+/// the learning rate, whatever its size.
+fn embedding_scale(config: &ModelConfig) -> f64 {
+    (config.n_embd as f64).sqrt()
+}
+
+/// Standard deviation of the candidates' embeddings once they are scaled, and of U.
+const CANDIDATE_STD: f64 = 0.1;
+const PATTERN_STD: f64 = 0.05;
+
+/// The memory's parameters.
+#[derive(Debug)]
+pub struct Memory {
+    /// W, the candidates' embeddings, before scaling (V, C)
+    wte: Tensor,
+    /// U (M, C) and a bias (M)
+    c_fc: Linear,
+    /// From hidden states (M, C)
+    c_h: Linear,
+    /// For each of the last J places a row for each character (J·V, M), before scaling
+    wce: Tensor,
+    places: i64,
+    scale: f64,
+}
+
+impl Memory {
+    /// Parameters named `path.…`.
+    pub fn new(p: &mut Params, path: &str, config: &ModelConfig) -> Self {
+        let (v, c, m, j) = (config.vocab_size, config.n_embd, hidden(config), config.reread_chars);
+        let scale = embedding_scale(config);
+        Self {
+            wte: p.normal(&format!("{path}.wte.weight"), &[v, c], CANDIDATE_STD / scale),
+            c_fc: Linear::new(p, &format!("{path}.c_fc"), (c, m), true, PATTERN_STD),
+            c_h: Linear::new(p, &format!("{path}.c_h"), (c, m), false, INIT_STD),
+            wce: p.normal(&format!("{path}.wce.weight"), &[j * v, m], INIT_STD),
+            places: j,
+            scale,
+        }
+    }
+
+    /// Number of them.
+    pub fn parameters(config: &ModelConfig) -> u128 {
+        let [v, c, m, j] =
+            [config.vocab_size, config.n_embd, hidden(config), config.reread_chars].map(|n| n.max(0) as u128);
+        v * c + m * (2 * c + 1) + j * v * m
+    }
+
+    /// The drive d (B, T, M) of positions with hidden states `h` (B, T, C), the last ones of the text `idx` (B, T′ ≥ T).
+    pub fn drive(&self, idx: &Tensor, h: &Tensor, pass: Pass) -> Tensor {
+        let (wanted, read) = (h.size()[1], idx.size()[1]);
+        let v = self.wte.size()[0];
+        let mut drive = self.c_h.forward(h, pass.compute).to_kind(Kind::Float);
+        for place in 0..self.places.min(read) {
+            // the character `place` before each position; the first positions have none
+            let n = wanted.min(read - place);
+            let before = idx.narrow(1, read - place - n, n) + place * v; // (B, n)
+            let said = Tensor::embedding(&self.wce, &before, -1, false, false); // (B, n, M)
+            drive = drive + said.constant_pad_nd([0, 0, wanted - n, 0]) * self.scale;
+        }
+        drive
+    }
+
+    /// The energy of predictions after positions with this drive (B, T, M) and System 1's energies (B, T, V).
+    pub fn energy<'a>(&'a self, energies: &'a Tensor, drive: &'a Tensor, pass: Pass) -> Reread<'a> {
+        Reread { memory: self, energies, drive, pass }
+    }
+}
+
+/// M
+fn hidden(config: &ModelConfig) -> i64 {
+    4 * config.n_embd
+}
+
+/// The energy F of each position.
+#[derive(Debug)]
+pub struct Reread<'a> {
+    memory: &'a Memory,
+    energies: &'a Tensor,
+    drive: &'a Tensor,
+    pass: Pass,
+}
+
+impl Energy for Reread<'_> {
+    /// F (B, T, 1), and its gradient by p (B, T, V): the direction of mirror descent in logits.
+    fn value_and_grad(&self, x: &Tensor) -> (Tensor, Tensor) {
+        let Memory { wte, c_fc, scale, .. } = self.memory;
+        let log_p = x.log_softmax(-1, None);
+        let p = log_p.exp();
+        let candidate = p.matmul(&(wte * *scale)); // (B, T, V) @ (V, C) → (B, T, C)
+        let matched = (c_fc.forward(&candidate, self.pass.compute).to_kind(Kind::Float) + self.drive).relu(); // (B, T, M)
+        let recalled = matched.matmul(&c_fc.weight); // (B, T, M) @ (M, C) → (B, T, C)
+        let memory = recalled.matmul(&(wte * *scale).tr()); // (B, T, C) @ (C, V) → (B, T, V)
+        let own = self.energies + log_p;
+        let sum = |f: Tensor| f.sum_dim_intlist([-1i64].as_slice(), true, None::<Kind>);
+        let value = sum(p * &own) - sum(matched.square()) * 0.5; // (B, T, 1)
+        (value, own - memory)
+    }
+}

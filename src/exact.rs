@@ -1,0 +1,95 @@
+//! Problems that are answered right, from the first digit to the last: by all, by number of digits and by number of carries.
+//!
+//! Each digit is predicted after the right ones before it. Where all of them are the likeliest, they are what a model writes that does
+//! not draw, and the other way round: so one pass over the answers finds what writing them one by one would.
+
+use crate::addition::Problem;
+use crate::eval::{Prediction, Windows};
+use crate::metrics::Row;
+use crate::report::{self, Column, Format};
+use crate::scores::Scores;
+
+/// A row for all problems and for each of their kinds: `name`, `problems`, and for each prediction its share of right answers.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[serde(transparent)]
+pub struct Exact(pub Vec<Row>);
+
+/// Counts right answers; None where the windows are those of a text.
+pub fn exact(windows: &Windows, predictions: &[Prediction], scores: &[Scores]) -> Option<Exact> {
+    let adder = windows.corpus.problems()?;
+    let problems: Vec<Problem> = windows.offsets.iter().map(|&n| adder.problem(windows.split, n)).collect();
+    let row = |name: String, of: &dyn Fn(Problem) -> bool| {
+        let chosen: Vec<usize> = (0..problems.len()).filter(|&i| of(problems[i])).collect();
+        let mut row = Row::new();
+        row.insert("name".to_owned(), name.into());
+        row.insert("problems".to_owned(), chosen.len().into());
+        for (prediction, scores) in predictions.iter().zip(scores) {
+            let right = chosen.iter().filter(|&&i| scores.exact[i]).count();
+            row.insert(prediction.to_string(), (right as f64 / chosen.len() as f64).into());
+        }
+        (!chosen.is_empty()).then_some(row)
+    };
+    let most = adder.answer_len() as usize; // one more than the digits of a number
+    let digits = (1..most).map(|n| row(plural(n, "digit"), &move |p| p.digits() == n));
+    let carries = (0..most).map(|n| row(plural(n, "carry"), &move |p| p.carries() == n));
+    Some(Exact(std::iter::once(row("all".to_owned(), &|_| true)).chain(digits).chain(carries).flatten().collect()))
+}
+
+fn plural(n: usize, name: &str) -> String {
+    match (n, name.strip_suffix('y')) {
+        (1, _) => format!("1 {name}"),
+        (_, Some(stem)) => format!("{n} {stem}ies"),
+        _ => format!("{n} {name}s"),
+    }
+}
+
+impl Exact {
+    /// A table with a column for each prediction.
+    pub fn table(&self) -> String {
+        let names: Vec<&str> = self.0.first().into_iter().flat_map(|row| row.keys().map(String::as_str)).collect();
+        let predictions = names.into_iter().filter(|name| !["name", "problems"].contains(name));
+        let mut table =
+            String::from("\nAnswers that are right in every digit, by digits of the larger number and by carries\n");
+        let columns: Vec<(&str, String)> = predictions.map(|name| (name, name.replace("System ", "S"))).collect();
+        let columns: Vec<Column> = columns
+            .iter()
+            .map(|(key, title)| (*key, title.as_str(), title.len().max(9) + 2, Format::Percent))
+            .collect();
+        let rows: Vec<Row> = self.0.iter().map(with_count).collect();
+        table.push_str(&report::table(&rows, &columns));
+        table
+    }
+}
+
+/// The number of problems beside their name.
+fn with_count(row: &Row) -> Row {
+    let mut row = row.clone();
+    let (name, problems) = (row["name"].as_str().unwrap_or_default(), &row["problems"]);
+    let name = format!("{name} ({problems})");
+    row.insert("name".to_owned(), name.into());
+    row
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::addition::Addition;
+    use crate::data::{Corpus, Split};
+
+    #[test]
+    fn right_answers_are_counted_by_kind() {
+        let corpus = Corpus::addition(Addition::new(2));
+        let mut windows = Windows::consecutive(&corpus, Split::Val, Addition::new(2).block_size()).unwrap();
+        windows.offsets.truncate(400);
+        let wrong_at_two_carries = |n: &usize| Addition::new(2).problem(Split::Val, *n).carries() != 2;
+        let scores = Scores { exact: windows.offsets.iter().map(wrong_at_two_carries).collect(), ..Scores::default() };
+        let found = exact(&windows, &[Prediction::Steps(0)], &[scores]).unwrap();
+        let share = |name: &str| {
+            let row = found.0.iter().find(|row| row["name"] == name).unwrap();
+            row["System 1"].as_f64().unwrap()
+        };
+        assert_eq!((share("0 carries"), share("1 carry"), share("2 carries")), (1.0, 1.0, 0.0));
+        assert!(share("all") > 0.5 && share("all") < 1.0);
+        assert!(found.table().contains("2 carries ("), "{}", found.table());
+    }
+}
