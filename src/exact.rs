@@ -82,7 +82,8 @@ mod tests {
         let mut windows = Windows::consecutive(&corpus, Split::Val, Addition::new(2).block_size()).unwrap();
         windows.offsets.truncate(400);
         let wrong_at_two_carries = |n: &usize| Addition::new(2).problem(Split::Val, *n).carries() != 2;
-        let scores = Scores { exact: windows.offsets.iter().map(wrong_at_two_carries).collect(), ..Scores::default() };
+        let mut scores = Scores::default();
+        scores.exact = windows.offsets.iter().map(wrong_at_two_carries).collect();
         let found = exact(&windows, &[Prediction::Steps(0)], &[scores]).unwrap();
         let share = |name: &str| {
             let row = found.0.iter().find(|row| row["name"] == name).unwrap();

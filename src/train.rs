@@ -249,13 +249,21 @@ impl Run {
     /// The loss on `idx`, `targets` (B, T): System 2 joins after the warm-up, and a contrastive loss where there is one.
     fn forward(&mut self, idx: &Tensor, targets: &Tensor, step: i64, pass: Pass) -> Output {
         let model = &self.config.model;
-        let refine_steps = (step >= model.warmup_steps_no_refine).then_some(model.refine_steps);
+        let refine_steps = (step >= model.warmup_steps_no_refine).then(|| self.refine_steps(step));
         let mut output = self.ebm.forward(idx, targets, refine_steps, pass);
         if let Some(contrastive) = &mut self.contrastive {
             let phases = contrastive.phases(&self.ebm, targets, &output.energies, pass);
             output.add_contrastive(phases, model.contrastive_weight);
         }
         output
+    }
+
+    /// Steps of refinement in a training step: with `random_steps` up to so many more or fewer, but one at least.
+    fn refine_steps(&self, step: i64) -> i64 {
+        let (steps, spread) = (self.config.model.refine_steps, self.config.model.random_steps);
+        let least = (steps - spread).max(steps.min(1));
+        let choices = (steps + spread - least + 1) as u64;
+        least + (mix(mix(step as u64) ^ self.position.seed(self.config.train.seed)) % choices) as i64
     }
 
     /// A run that may have to roll back needs something to roll back to.

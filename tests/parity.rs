@@ -12,13 +12,12 @@ mod golden;
 use golden::{Golden, Ladder};
 use nanoebm::config::{Config, SampleConfig, TrainConfig};
 use nanoebm::data::{Corpus, Split};
-use nanoebm::ebm::Ebm;
 use nanoebm::optim::{AdamW, learning_rate};
 use nanoebm::sample::{Chooser, Generation};
 use nanoebm::scores::{Base, Scores};
 use nanoebm::transformer::Pass;
 use serde_json::{Value, json};
-use tch::{Kind, Tensor, no_grad};
+use tch::{Kind, no_grad};
 
 const FIXTURES: [&str; 2] = ["a", "b"];
 const EVAL: Pass = Pass { train: false, compute: Kind::Float, second_order: false, remat: false };

@@ -11,7 +11,7 @@ use tch::{Device, Kind, Tensor, no_grad};
 
 use super::{Archive, CheckpointError, DType, Object, TensorRef};
 use crate::batches::Position;
-use crate::config::{Config, ContrastiveType, ModelConfig};
+use crate::config::{Config, ContrastiveType, EnergyFamily, ModelConfig};
 use crate::contrastive::Contrastive;
 use crate::data::Vocab;
 use crate::ebm::Ebm;
@@ -221,22 +221,27 @@ impl Checkpoint {
     /// An error unless the model of this run has the shapes of the file's.
     pub fn check_shapes(&self, run: &ModelConfig) -> Result<(), StateError> {
         let file = &self.model;
-        let shapes = [
-            ("vocab_size", run.vocab_size, file.vocab_size),
-            ("block_size", run.block_size, file.block_size),
-            ("n_layer", run.n_layer, file.n_layer),
-            ("n_head", run.n_head, file.n_head),
-            ("n_embd", run.n_embd, file.n_embd),
-            ("bias", run.bias.into(), file.bias.into()),
-        ];
-        match shapes.into_iter().find(|(_, expected, found)| expected != found) {
+        let reread = |model: &ModelConfig| match model.energy {
+            EnergyFamily::Reread => model.reread_chars,
+            _ => 0, // nothing depends on it
+        };
+        let shape = |model: &ModelConfig| {
+            [
+                ("vocab_size", model.vocab_size.to_string()),
+                ("block_size", model.block_size.to_string()),
+                ("n_layer", model.n_layer.to_string()),
+                ("n_head", model.n_head.to_string()),
+                ("n_embd", model.n_embd.to_string()),
+                ("bias", model.bias.to_string()),
+                ("energy", model.energy.to_string()),
+                ("reread_chars", reread(model).to_string()),
+            ]
+        };
+        match shape(run).into_iter().zip(shape(file)).find(|(run, file)| run != file) {
             None => Ok(()),
-            Some((key, expected, found)) => Err(StateError::OtherShape {
-                file: self.path.clone(),
-                key,
-                expected: expected.to_string(),
-                found: found.to_string(),
-            }),
+            Some(((key, expected), (_, found))) => {
+                Err(StateError::OtherShape { file: self.path.clone(), key, expected, found })
+            }
         }
     }
 

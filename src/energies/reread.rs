@@ -111,8 +111,10 @@ impl Energy for Reread<'_> {
         let recalled = matched.matmul(&c_fc.weight); // (B, T, M) @ (M, C) → (B, T, C)
         let memory = recalled.matmul(&(wte * *scale).tr()); // (B, T, C) @ (C, V) → (B, T, V)
         let own = self.energies + log_p;
+        let grad = &own - memory;
         let sum = |f: Tensor| f.sum_dim_intlist([-1i64].as_slice(), true, None::<Kind>);
-        let value = sum(p * &own) - sum(matched.square()) * 0.5; // (B, T, 1)
-        (value, own - memory)
+        let value = sum(&p * own) - sum(matched.square()) * 0.5; // (B, T, 1)
+        let mean = sum(p * &grad); // along the simplex: softmax does not see a constant, but a clamp would
+        (value, grad - mean)
     }
 }
