@@ -8,6 +8,7 @@
 mod python;
 
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard};
 
 use nanoebm::checkpoint::{self, Extra};
 use nanoebm::config::{Config, EnergyFamily, ModelConfig};
@@ -22,6 +23,12 @@ const EVAL: Pass = Pass { train: false, compute: Kind::Float, second_order: fals
 const TRAIN: Pass = Pass { train: true, ..EVAL };
 /// As shares of the largest number: predictions and loss, gradients.
 const TOLERANCES: (f64, f64) = (1e-5, 1e-4);
+
+/// The generator of random numbers is the process's: each test has it alone.
+fn alone() -> MutexGuard<'static, ()> {
+    static RANDOM: Mutex<()> = Mutex::new(());
+    RANDOM.lock().unwrap_or_else(|failed| failed.into_inner())
+}
 
 /// A small model of a family, far enough from its start that every part matters; nothing in it is random.
 fn model(energy: EnergyFamily, over: impl Fn(&mut ModelConfig)) -> Ebm {
@@ -112,6 +119,7 @@ fn agrees_with_pytorch(ebm: &Ebm) {
 
 #[test]
 fn mixture_is_pytorchs_term_by_term() {
+    let _alone = alone();
     agrees_with_pytorch(&model(EnergyFamily::Mixture, |_| {}));
     agrees_with_pytorch(&model(EnergyFamily::Mixture, |c| c.mixture_stopgrad = true));
     agrees_with_pytorch(&model(EnergyFamily::Mixture, |c| {
@@ -121,12 +129,14 @@ fn mixture_is_pytorchs_term_by_term() {
 
 #[test]
 fn reread_is_pytorchs_term_by_term() {
+    let _alone = alone();
     agrees_with_pytorch(&model(EnergyFamily::Reread, |_| {}));
     agrees_with_pytorch(&model(EnergyFamily::Reread, |c| c.alpha_learnable = true));
 }
 
 #[test]
 fn ebt_is_pytorchs_term_by_term() {
+    let _alone = alone();
     agrees_with_pytorch(&model(EnergyFamily::Ebt, |c| c.alpha_value = 20.0));
 }
 
@@ -160,6 +170,7 @@ fn slope_agrees(ebm: &Ebm, along_p: bool) {
 
 #[test]
 fn gradients_are_the_slopes_of_the_values() {
+    let _alone = alone();
     slope_agrees(&model(EnergyFamily::Linear, |_| {}), false);
     slope_agrees(&model(EnergyFamily::Mixture, |_| {}), false);
     slope_agrees(&model(EnergyFamily::Mixture, |c| c.entropy_weight = 0.3), false);
@@ -169,6 +180,7 @@ fn gradients_are_the_slopes_of_the_values() {
 
 #[test]
 fn thinking_after_a_cache_is_thinking_without() {
+    let _alone = alone();
     for energy in [EnergyFamily::Linear, EnergyFamily::Mixture, EnergyFamily::Reread, EnergyFamily::Ebt] {
         let ebm = model(energy, |_| {});
         let (idx, _) = batch(&ebm);
@@ -195,6 +207,7 @@ fn thinking_after_a_cache_is_thinking_without() {
 /// What a position thinks depends on nothing after it.
 #[test]
 fn no_family_looks_ahead() {
+    let _alone = alone();
     for energy in [EnergyFamily::Mixture, EnergyFamily::Reread, EnergyFamily::Ebt] {
         let ebm = model(energy, |_| {});
         let (idx, _) = batch(&ebm);
@@ -210,6 +223,7 @@ fn no_family_looks_ahead() {
 
 #[test]
 fn parameters_are_counted_as_they_are_made() {
+    let _alone = alone();
     for energy in [EnergyFamily::Mixture, EnergyFamily::Reread, EnergyFamily::Ebt] {
         let ebm = model(energy, |_| {});
         assert_eq!(Ebm::parameters(&ebm.config), ebm.params().numel() as u128, "{energy}");

@@ -1,15 +1,15 @@
-//! An energy that reads the text again: `F(p) = ⟨p, e⟩ − H(p) − ½ Σ_m relu(a_m)²` with `a = U(p·W) + d`.
+//! An energy that reads the text again: `F(p) = ⟨p, e⟩ − H(p) + 1/(2γ) Σ_m relu(a_m)²` with `a = d − γ U(p·W)`.
 //!
-//! The first two terms alone are least at System 1's own prediction softmax(−e). The third is a memory of M patterns (an energy of
-//! Krotov & Hopfield's kind, 2016), each of which looks at the candidate p·W and at the text together: the drive d holds what the last J
-//! characters say, each place with a table of its own, and what the hidden state says. Patterns that match lower the energy of the
-//! candidates that they go with.
+//! The first two terms alone are least at System 1's own prediction softmax(−e). The third is a memory of M patterns (relatives of Krotov
+//! & Hopfield's, 2016). The drive d says how much the text calls for each: it holds the last J characters, each place with a table of its
+//! own, and the hidden state. A pattern that is called for and that the candidate p·W does not supply costs energy.
 //!
-//! Descent is mirror descent: the step is ∂F/∂p, in logits. Where the memory does not depend on p it is done in one step of α = 1,
+//! F is convex in p, so that it has one minimum, and longer thinking comes closer to it whatever the number of steps in training was.
+//! Descent is mirror descent: the step is ∂F/∂p, in logits,
 //!
-//!     x ← x − α (e + log p − Uᵀ relu(a) · Wᵀ)    (up to a constant, which softmax does not see)
+//!     x ← x − α (e + log p − relu(a)·U·Wᵀ)    (up to a constant, which softmax does not see)
 //!
-//! and every fixed point is a minimum, maximum or saddle of F. All is closed form: training needs no second derivative.
+//! where α = 1 would do it in one step if a did not depend on p. All is closed form: training needs no second derivative.
 
 use tch::{Kind, Tensor};
 
@@ -24,6 +24,8 @@ fn embedding_scale(config: &ModelConfig) -> f64 {
     (config.n_embd as f64).sqrt()
 }
 
+/// γ: how far a candidate supplies what is called for. At 0 the memory's term is linear in p; the larger, the smaller steps must be.
+const FEEDBACK: f64 = 0.5;
 /// Standard deviation of the candidates' embeddings once they are scaled, and of U.
 const CANDIDATE_STD: f64 = 0.1;
 const PATTERN_STD: f64 = 0.05;
@@ -33,9 +35,9 @@ const PATTERN_STD: f64 = 0.05;
 pub struct Memory {
     /// W, the candidates' embeddings, before scaling (V, C)
     wte: Tensor,
-    /// U (M, C) and a bias (M)
+    /// U (M, C)
     c_fc: Linear,
-    /// From hidden states (M, C)
+    /// From hidden states (M, C), and a bias (M)
     c_h: Linear,
     /// For each of the last J places a row for each character (J·V, M), before scaling
     wce: Tensor,
@@ -50,8 +52,8 @@ impl Memory {
         let scale = embedding_scale(config);
         Self {
             wte: p.normal(&format!("{path}.wte.weight"), &[v, c], CANDIDATE_STD / scale),
-            c_fc: Linear::new(p, &format!("{path}.c_fc"), (c, m), true, PATTERN_STD),
-            c_h: Linear::new(p, &format!("{path}.c_h"), (c, m), false, INIT_STD),
+            c_fc: Linear::new(p, &format!("{path}.c_fc"), (c, m), false, PATTERN_STD),
+            c_h: Linear::new(p, &format!("{path}.c_h"), (c, m), true, INIT_STD),
             wce: p.normal(&format!("{path}.wce.weight"), &[j * v, m], INIT_STD),
             places: j,
             scale,
@@ -106,14 +108,15 @@ impl Energy for Reread<'_> {
         let Memory { wte, c_fc, scale, .. } = self.memory;
         let log_p = x.log_softmax(-1, None);
         let p = log_p.exp();
-        let candidate = p.matmul(&(wte * *scale)); // (B, T, V) @ (V, C) → (B, T, C)
-        let matched = (c_fc.forward(&candidate, self.pass.compute).to_kind(Kind::Float) + self.drive).relu(); // (B, T, M)
-        let recalled = matched.matmul(&c_fc.weight); // (B, T, M) @ (M, C) → (B, T, C)
-        let memory = recalled.matmul(&(wte * *scale).tr()); // (B, T, C) @ (C, V) → (B, T, V)
+        let wte = wte * *scale;
+        let candidate = p.matmul(&wte); // (B, T, V) @ (V, C) → (B, T, C)
+        let supplied = c_fc.forward(&candidate, self.pass.compute).to_kind(Kind::Float); // (B, T, M)
+        let missing = (self.drive - supplied * FEEDBACK).relu();
+        let called = missing.matmul(&c_fc.weight).matmul(&wte.tr()); // (B, T, M) @ (M, C) @ (C, V) → (B, T, V)
         let own = self.energies + log_p;
-        let grad = &own - memory;
+        let grad = &own - called;
         let sum = |f: Tensor| f.sum_dim_intlist([-1i64].as_slice(), true, None::<Kind>);
-        let value = sum(&p * own) - sum(matched.square()) * 0.5; // (B, T, 1)
+        let value = sum(&p * own) + sum(missing.square()) / (2.0 * FEEDBACK); // (B, T, 1)
         let mean = sum(p * &grad); // along the simplex: softmax does not see a constant, but a clamp would
         (value, grad - mean)
     }

@@ -104,24 +104,23 @@ def reread(p):
     """F(p) = <p, e> - H(p) + memory, a function of p."""
     scale = math.sqrt(C)
     V = p.size(-1)
-    drive = linear(h, "thinking.c_h") + w["thinking.c_fc.bias"]
+    drive = linear(h, "thinking.c_h")
     for j in range(config["reread_chars"]):
         table = w["thinking.wce.weight"][j * V : (j + 1) * V] * scale
         said = table[idx]
         drive = drive + torch.cat([torch.zeros(B, j, said.size(-1)), said[:, : T - j]], 1)
     candidate = p @ (w["thinking.wte.weight"] * scale)
-    gamma = MEMORY_SIGN
-    unmatched = (drive + gamma * candidate @ w["thinking.c_fc.weight"].T).relu()
-    return (p * e).sum() - entropy(p) - (unmatched**2).sum() / (2 * gamma)
-
-
-MEMORY_SIGN = float(ours["gamma"]) if "gamma" in ours else 1.0
+    missing = (drive - GAMMA * candidate @ w["thinking.c_fc.weight"].T).relu()
+    return (p * e).sum() - entropy(p) + (missing**2).sum() / (2 * GAMMA)
 
 
 def ebt(x):
     candidate = x.softmax(-1) @ (w["thinking.wte.weight"] * math.sqrt(C))
     out = blocks(candidate + wpe, candidate_attends)
     return (out @ w["thinking.head.weight"].T).sum()
+
+
+GAMMA = 0.5
 
 
 def centred(x):
