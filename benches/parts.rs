@@ -42,6 +42,7 @@ fn refinement(c: &mut Criterion) {
         momentum: 0.0,
         center: true,
         tolerance: 0.0,
+        adaptive: false,
         record: false,
     };
     let closed = ExpectedEnergy::plain(&energies);

@@ -96,6 +96,7 @@ impl<'a> FastWeights<'a> {
             momentum: 0.0,
             center: false,
             tolerance: 0.0,
+            adaptive: false,
             record: false,
         };
         let theta = no_grad(|| descend(&energy, self.theta.shallow_clone(), &descent)).x;

@@ -277,6 +277,7 @@ impl Contrastive {
             momentum: if fast { c.langevin_momentum } else { 0.0 },
             center: false,
             tolerance: 0.0,
+            adaptive: false,
             record: false,
         };
         no_grad(|| {

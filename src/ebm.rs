@@ -263,8 +263,13 @@ impl Ebm {
     pub fn trajectory_alone(&self, reading: &Reading, steps: i64, pass: Pass) -> Vec<Tensor> {
         let tolerance = self.config.energy_convergence_threshold;
         let positions = reading.energies.size()[1];
-        let descent = Descent { record: true, tolerance: 0.0, ..self.descent(steps, positions, pass) };
-        let mut descended = self.refine(reading, pass, &descent);
+        let descent = self.descent(steps, positions, pass);
+        if descent.adaptive {
+            let path = self.refine(reading, pass, &Descent { record: true, ..descent }).trajectory;
+            let last = path.len() - 1; // the first is always there
+            return (0..=steps as usize).map(|k| path[k.min(last)].shallow_clone()).collect();
+        }
+        let mut descended = self.refine(reading, pass, &Descent { record: true, tolerance: 0.0, ..descent });
         if tolerance > 0.0 {
             energy::stop_each_row(&mut descended, tolerance);
         }
@@ -290,6 +295,7 @@ impl Ebm {
             momentum: 0.0,
             center: true,
             tolerance: c.energy_convergence_threshold,
+            adaptive: c.adaptive && !pass.train,
             record: false,
         }
     }

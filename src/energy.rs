@@ -173,6 +173,8 @@ pub struct Descent {
     pub center: bool,
     /// Two consecutive changes of the mean J below this end the loop; 0 never does, and saves reading J from the device
     pub tolerance: f64,
+    /// Each position stops on its own instead, once its J has changed by less than the tolerance since the step before
+    pub adaptive: bool,
     /// Keep every x, the first included, and every J
     pub record: bool,
 }
@@ -199,12 +201,16 @@ pub fn descend(energy: &dyn Energy, x: Tensor, d: &Descent) -> Descended {
 pub fn descend_from(energy: &dyn Energy, mut x: Tensor, mut velocity: Option<Tensor>, d: &Descent) -> Descended {
     let (mut trajectory, mut values) = (Vec::new(), Vec::new());
     let mut means = Vec::new(); // the early stop's
+    let mut awake = Awake::default();
     if d.record {
         trajectory.push(x.shallow_clone());
     }
     for step in 0..d.steps {
         // gradient
         let (value, grad) = energy.value_and_grad(&x);
+        if d.adaptive && !awake.after(&value, d.tolerance) {
+            break;
+        }
         // times the step size, clipped
         let grad = if d.grad_scale == 1.0 { grad } else { grad * d.grad_scale };
         let mut delta = -jittered(&d.step_size, d.jitter) * clamped(&grad, d.grad_clamp);
@@ -221,11 +227,9 @@ pub fn descend_from(energy: &dyn Energy, mut x: Tensor, mut velocity: Option<Ten
             delta = velocity.map_or_else(|| delta.shallow_clone(), |u| u * d.momentum + &delta);
             velocity = Some(delta.shallow_clone());
         }
-        x = &x + delta; // not in place: the graph and the trajectory hold the old x
-        if d.center {
-            x = centred(&x);
-        }
-        if d.tolerance > 0.0 {
+        let next = &x + delta; // not in place: the graph and the trajectory hold the old x
+        x = awake.moved(&x, if d.center { centred(&next) } else { next });
+        if d.tolerance > 0.0 && !d.adaptive {
             means.push(value.mean(Kind::Float));
         }
         if d.record {
@@ -238,6 +242,32 @@ pub fn descend_from(energy: &dyn Energy, mut x: Tensor, mut velocity: Option<Ten
         }
     }
     Descended { x, trajectory, values, velocity }
+}
+
+/// Which positions still move, where each stops on its own.
+#[derive(Default)]
+struct Awake {
+    /// J before the last step (B, T, 1)
+    before: Option<Tensor>,
+    /// (B, T, 1), once there was a step
+    positions: Option<Tensor>,
+}
+
+impl Awake {
+    /// Lets those positions sleep whose J, now `value`, has settled. Whether any is left; reads one number from the device.
+    fn after(&mut self, value: &Tensor, tolerance: f64) -> bool {
+        let Some(before) = self.before.replace(value.detach()) else { return true };
+        let moves = (before - value).abs().ge(tolerance);
+        let positions = self.positions.take().map_or_else(|| moves.shallow_clone(), |awake| awake.logical_and(&moves));
+        let any = positions.any().int64_value(&[]) == 1;
+        self.positions = Some(positions);
+        any
+    }
+
+    /// `next` where a position is awake, else `x`.
+    fn moved(&self, x: &Tensor, next: Tensor) -> Tensor {
+        self.positions.as_ref().map_or_else(|| next.shallow_clone(), |awake| next.where_self(awake, x))
+    }
 }
 
 /// The early stop of each row of a batch on its own, after a recorded descent without one: where a row would have stopped, it

@@ -44,6 +44,9 @@ pub struct Report {
     pub windows: usize,
     /// Steps of refinement
     pub refine_steps: i64,
+    /// Mean number of steps that a position took, where each stops on its own
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mean_steps: Option<f64>,
     /// How the weights followed the text, where they did
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub context: Option<ContextConfig>,
@@ -71,6 +74,7 @@ impl Report {
             energy_gap: s1.energy - s2.energy,
             windows,
             refine_steps,
+            mean_steps: None,
             context: None,
             exact: None,
             separation: None,
@@ -162,7 +166,13 @@ pub fn measure(
             let trajectory = ebm.trajectory_alone(reading, most, pass); // most + 1 of (B, A, V)
             for (prediction, scores) in predictions.iter().zip(&mut scores) {
                 match prediction {
-                    Prediction::Steps(steps) => scores.add(&trajectory[*steps as usize], &targets, &base),
+                    Prediction::Steps(steps) => {
+                        let path = &trajectory[..=*steps as usize];
+                        scores.add(&path[path.len() - 1], &targets, &base);
+                        if ebm.config.adaptive {
+                            scores.count_steps(path);
+                        }
+                    }
                     Prediction::Temperature(t) => scores.add(&(&trajectory[0] / *t), &targets, &base),
                 }
             }
@@ -191,5 +201,5 @@ pub fn evaluate(
     let predictions = [Prediction::Steps(0), Prediction::Steps(refine_steps)];
     let scores = measure(ebm, windows, &predictions, work, fast, progress);
     let report = Report::new(&scores[0].summary(), &scores[1].summary(), windows.offsets.len(), refine_steps);
-    Report { exact: exact(windows, &predictions, &scores), ..report }
+    Report { exact: exact(windows, &predictions, &scores), mean_steps: scores[1].mean_steps(), ..report }
 }

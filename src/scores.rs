@@ -78,6 +78,8 @@ pub struct Scores {
     /// Whether the likeliest character is the text's at every position of a window: with problems, whether the answer that System 1
     /// or 2 writes without drawing is right
     pub exact: Vec<bool>,
+    /// Steps of thinking taken, summed over positions, and the number of positions
+    steps: (f64, f64),
 }
 
 impl Scores {
@@ -99,6 +101,20 @@ impl Scores {
         self.windows.extend_from_slice(rows);
         let exact = correct.all_dim(1, false); // (B)
         self.exact.extend(Vec::<bool>::try_from(exact).unwrap_or_default()); // read from the device
+    }
+
+    /// Adds the steps that the positions of a trajectory, predictions (B, T, V) one after another, took: those that changed something.
+    pub fn count_steps(&mut self, trajectory: &[Tensor]) {
+        let moved =
+            |pair: &[Tensor]| pair[0].not_equal_tensor(&pair[1]).any_dim(-1, false).sum(Kind::Double).double_value(&[]);
+        let size = trajectory[0].size();
+        self.steps.0 += trajectory.windows(2).map(moved).sum::<f64>(); // read from the device
+        self.steps.1 += (size[0] * size[1]) as f64;
+    }
+
+    /// The mean over positions of the number of steps taken, where they were counted.
+    pub fn mean_steps(&self) -> Option<f64> {
+        (self.steps.1 > 0.0).then(|| self.steps.0 / self.steps.1)
     }
 
     /// Number of windows.

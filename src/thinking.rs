@@ -47,6 +47,7 @@ pub fn thinking(
     let (first, last) = (scores[0].summary(), scores[scores.len() - 1].summary());
     let most = steps.iter().copied().max().unwrap_or_default();
     let mut report = Report::new(&first, if most == 0 { &first } else { &last }, windows.offsets.len(), most);
+    report.mean_steps = scores[scores.len() - 1].mean_steps();
     report.exact = exact(windows, &predictions, &scores);
     report.thinking = Some(Thinking {
         temperature,
@@ -69,9 +70,10 @@ fn predictions(steps: &[i64], temperature: f64) -> Vec<Prediction> {
 }
 
 fn rows(predictions: &[Prediction], scores: &[Scores]) -> Vec<Row> {
+    let taken: Vec<Option<f64>> = scores.iter().map(Scores::mean_steps).collect();
     let measured = resample(&scores.iter().collect::<Vec<_>>());
     let [system1, control, ..] = measured.as_slice() else { return Vec::new() };
-    let row = |(prediction, measured): (&Prediction, &Resampled)| {
+    let row = |((prediction, measured), taken): ((&Prediction, &Resampled), &Option<f64>)| {
         let (steps, temperature) = match *prediction {
             Prediction::Steps(steps) => (steps, 1.0),
             Prediction::Temperature(t) => (0, t),
@@ -80,13 +82,16 @@ fn rows(predictions: &[Prediction], scores: &[Scores]) -> Vec<Row> {
         row.insert("name".to_owned(), prediction.to_string().into());
         row.insert("steps".to_owned(), steps.into());
         row.insert("temperature".to_owned(), temperature.into());
+        if let Some(taken) = *taken {
+            row.insert("mean_steps".to_owned(), taken.into());
+        }
         report::put_measures(&mut row, measured);
         for (name, other) in [("nll_minus_system1", system1), ("nll_minus_temperature", control)] {
             report::put_estimate(&mut row, name, measured.minus(other).estimate(|summary| summary.nll));
         }
         row
     };
-    predictions.iter().zip(&measured).map(row).collect()
+    predictions.iter().zip(&measured).zip(&taken).map(row).collect()
 }
 
 impl Thinking {

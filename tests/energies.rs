@@ -221,6 +221,81 @@ fn no_family_looks_ahead() {
     }
 }
 
+/// Each position takes the steps that it would take alone: until one changes its energy by less than the threshold.
+#[test]
+fn positions_stop_on_their_own() {
+    let _alone = alone();
+    const THRESHOLD: f64 = 0.05;
+    let ebm = model(EnergyFamily::Reread, |c| c.grad_clamp = 100.0);
+    let adaptive = model(EnergyFamily::Reread, |c| {
+        (c.grad_clamp, c.adaptive, c.energy_convergence_threshold) = (100.0, true, THRESHOLD);
+    });
+    let (idx, targets) = batch(&ebm);
+    no_grad(|| {
+        let reading = ebm.read(&idx, EVAL);
+        let (all, ours) =
+            (ebm.trajectory(&reading, 8, EVAL), adaptive.trajectory_alone(&adaptive.read(&idx, EVAL), 8, EVAL));
+        let energy = ebm.thinking_energy(&reading, EVAL);
+        let values: Vec<Vec<f64>> = all
+            .iter()
+            .map(|x| Vec::<f64>::try_from(energy.value(x).to_kind(Kind::Double).reshape([-1])).unwrap())
+            .collect();
+        let (b, t) = (idx.size()[0], idx.size()[1]);
+        let mut taken = Vec::new();
+        for position in 0..b * t {
+            let value = |k: usize| values[k][position as usize];
+            let steps = (1..8).find(|&k| (value(k - 1) - value(k)).abs() < THRESHOLD).unwrap_or(8);
+            taken.push(steps);
+            for (k, x) in ours.iter().enumerate() {
+                let at = |x: &Tensor| x.get(position / t).get(position % t);
+                let difference = (at(x) - at(&all[k.min(steps)])).abs().max().double_value(&[]);
+                assert!(difference < 1e-5, "position {position}, step {k} of {steps}: {difference}");
+            }
+        }
+        assert!(taken.iter().any(|&k| k < 3) && taken.iter().any(|&k| k > 3), "{taken:?}");
+        let mut scores = nanoebm::scores::Scores::default();
+        scores.add(&ours[8], &targets, &nanoebm::scores::Base::new(&reading.energies));
+        scores.count_steps(&ours);
+        let mean = taken.iter().sum::<usize>() as f64 / taken.len() as f64;
+        assert!((scores.mean_steps().unwrap() - mean).abs() < 1e-9);
+    });
+}
+
+/// The energy of `reread` is convex: it falls with every step of a small α, and twice the steps end where many more do.
+#[test]
+fn longer_descent_of_a_convex_energy_comes_closer_to_its_minimum() {
+    let _alone = alone();
+    let ebm = model(EnergyFamily::Reread, |c| (c.alpha_value, c.grad_clamp) = (0.1, 100.0));
+    let (idx, _) = batch(&ebm);
+    no_grad(|| {
+        let reading = ebm.read(&idx, EVAL);
+        let energy = ebm.thinking_energy(&reading, EVAL);
+        let path = ebm.trajectory(&reading, 400, EVAL);
+        let values: Vec<f64> = path.iter().map(|x| energy.value(x).mean(Kind::Double).double_value(&[])).collect();
+        assert!(values.windows(2).all(|pair| pair[1] <= pair[0] + 1e-5), "{values:?}");
+        assert!(values[0] - values[400] > 0.1, "{values:?}");
+        // From anywhere else the descent ends at the same prediction.
+        let other = Tensor::randn_like(&path[0]);
+        let descent = nanoebm::energy::Descent {
+            steps: 400,
+            step_size: ebm.alpha.shallow_clone(),
+            jitter: 0.0,
+            grad_scale: 1.0,
+            grad_clamp: 100.0,
+            max_move: 0.0,
+            noise: nanoebm::energy::Noise::Off,
+            momentum: 0.0,
+            center: true,
+            tolerance: 0.0,
+            adaptive: false,
+            record: false,
+        };
+        let end = nanoebm::energy::descend(energy.as_ref(), other, &descent).x;
+        let apart = (end.softmax(-1, None) - path[400].softmax(-1, None)).abs().max().double_value(&[]);
+        assert!(apart < 1e-3, "{apart}");
+    });
+}
+
 #[test]
 fn parameters_are_counted_as_they_are_made() {
     let _alone = alone();

@@ -106,7 +106,8 @@ fn table(r: &Report) -> String {
 }
 
 fn more_tables(r: &Report) -> String {
-    r.exact.as_ref().map(Exact::table).unwrap_or_default() + &separation_table(r)
+    let taken = r.mean_steps.map(|steps| format!("Steps taken by a position on average: {steps:.2}\n"));
+    taken.unwrap_or_default() + &r.exact.as_ref().map(Exact::table).unwrap_or_default() + &separation_table(r)
 }
 
 fn separation_table(r: &Report) -> String {

@@ -98,6 +98,9 @@ pub struct ModelConfig {
     /// Characters J that `energy=reread` reads again.
     #[serde(default)]
     pub reread_chars: i64,
+    /// Whether each position stops thinking on its own, once its energy has settled.
+    #[serde(default)]
+    pub adaptive: bool,
     /// Steps of refinement in training are this many more or fewer, at random.
     #[serde(default)]
     pub random_steps: i64,
@@ -151,6 +154,7 @@ pub(super) const FIELDS: &[Field] = &[
     field("langevin_momentum", Kind::Float(Interval::BELOW_ONE)),
     field("energy", Kind::Choice(EnergyFamily::NAMES)),
     field("reread_chars", Kind::COUNT_OR_ZERO),
+    field("adaptive", Kind::Bool),
     field("random_steps", Kind::COUNT_OR_ZERO),
 ];
 
