@@ -1,4 +1,5 @@
-//! Addition as a language: `012+345=7530`, a sum of two numbers with its answer in reverse, as in minGPT's adder (Karpathy, MIT).
+//! Addition as a language: `012+345=7530`, a sum of two numbers with its answer in reverse, as in minGPT's adder (Karpathy, MIT). Without
+//! `data.reverse` the first digit of the answer comes first, which is harder: it may hang on a carry from the last.
 //!
 //! Nothing is stored: the n-th problem of a split is computed. Problems with the same two numbers, in either order, are in the
 //! same split, which a hash of them decides, so that the validation split holds none that training saw.
@@ -22,6 +23,8 @@ pub const MOST_DIGITS: i64 = 9;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Addition {
     digits: u32,
+    /// Whether answers begin with their last digit
+    pub reverse: bool,
 }
 
 /// Two numbers to add.
@@ -54,12 +57,12 @@ impl Problem {
 impl Addition {
     /// Where a configuration asks for it.
     pub fn of(data: &DataConfig) -> Option<Self> {
-        (data.dataset == NAME).then(|| Self::new(data.digits))
+        (data.dataset == NAME).then(|| Self::new(data.digits, data.reverse))
     }
 
     /// Of numbers of 1 to `digits` digits, 1 to [`MOST_DIGITS`].
-    pub fn new(digits: i64) -> Self {
-        Self { digits: digits.clamp(1, MOST_DIGITS) as u32 }
+    pub fn new(digits: i64, reverse: bool) -> Self {
+        Self { digits: digits.clamp(1, MOST_DIGITS) as u32, reverse }
     }
 
     /// Characters that a model reads of a problem: all of it but the answer's last digit.
@@ -107,9 +110,13 @@ impl Addition {
         format!("{:0n$}+{:0n$}=", p.a, p.b)
     }
 
-    /// An answer as a model writes it, the last digit first.
+    /// An answer as a model writes it.
     pub fn answer(self, p: Problem) -> String {
-        format!("{:0n$}", p.a + p.b, n = self.answer_len() as usize).chars().rev().collect()
+        self.turned(format!("{:0n$}", p.a + p.b, n = self.answer_len() as usize))
+    }
+
+    fn turned(self, digits: String) -> String {
+        if self.reverse { digits.chars().rev().collect() } else { digits }
     }
 
     /// The numbers of a question as people write it: `12+345`, with or without zeros, spaces and `=`. None if it is no such sum.
@@ -119,9 +126,9 @@ impl Addition {
         Some(Problem { a: number(a)?, b: number(b)? })
     }
 
-    /// What an answer says, once its digits are turned round.
-    pub fn read_answer(answer: &str) -> Option<u64> {
-        answer.chars().rev().collect::<String>().parse().ok()
+    /// What an answer says.
+    pub fn read_answer(self, answer: &str) -> Option<u64> {
+        self.turned(answer.to_owned()).parse().ok()
     }
 }
 
@@ -137,19 +144,22 @@ mod tests {
 
     #[test]
     fn problems_by_hand() {
-        let adder = Addition::new(3);
+        let adder = Addition::new(3, true);
         let p = Problem { a: 12, b: 989 };
         assert_eq!((adder.question(p), adder.answer(p)), ("012+989=".to_owned(), "1001".to_owned()));
         assert_eq!((p.digits(), p.carries()), (3, 3));
         assert_eq!(Problem { a: 0, b: 0 }.digits(), 1);
         assert_eq!(Problem { a: 95, b: 15 }.carries(), 2);
         assert_eq!(adder.block_size(), (adder.question(p) + &adder.answer(p)).len() as i64 - 1);
-        assert_eq!(Addition::read_answer("3570"), Some(753));
+        assert_eq!(adder.read_answer("3570"), Some(753));
+        let straight = Addition::new(3, false);
+        assert_eq!((straight.answer(p).as_str(), straight.read_answer("1001")), ("1001", Some(1001)));
+        assert_eq!(straight.answer(Problem { a: 12, b: 345 }), "0357");
     }
 
     #[test]
     fn questions_as_people_write_them() {
-        let adder = Addition::new(3);
+        let adder = Addition::new(3, true);
         for text in ["12+345", " 012+345=", "12 + 345 ="] {
             assert_eq!(adder.parse(text), Some(Problem { a: 12, b: 345 }), "{text}");
         }
@@ -160,7 +170,7 @@ mod tests {
 
     #[test]
     fn no_validation_problem_is_trained_on_in_either_order() {
-        let adder = Addition::new(2);
+        let adder = Addition::new(2, true);
         let pairs = |split, n| -> std::collections::BTreeSet<(u64, u64)> {
             (0..n).map(|i| adder.problem(split, i)).map(|p| (p.a.min(p.b), p.a.max(p.b))).collect()
         };
@@ -171,7 +181,7 @@ mod tests {
 
     #[test]
     fn every_length_and_every_number_of_carries_comes_up() {
-        let adder = Addition::new(3);
+        let adder = Addition::new(3, true);
         let problems: Vec<Problem> = (0..2000).map(|i| adder.problem(Split::Val, i)).collect();
         for digits in 1..=3 {
             assert!(problems.iter().filter(|p| p.digits() == digits).count() > 100, "{digits} digits");

@@ -276,7 +276,8 @@ impl Corpus {
 
     /// Sums of two numbers.
     pub fn addition(adder: Addition) -> Self {
-        let name = format!("addition of {} digits", adder.answer_len() - 1);
+        let order = if adder.reverse { "reversed" } else { "straight" };
+        let name = format!("addition of {} digits, {order} answers", adder.answer_len() - 1);
         let sha256 = hex(digest::digest(&digest::SHA256, name.as_bytes()).as_ref());
         Self { path: PathBuf::from(name), vocab: Addition::vocab(), sha256, source: Source::Sums(adder) }
     }

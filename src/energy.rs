@@ -20,7 +20,7 @@ pub trait Energy {
 }
 
 /// `⟨p, f⟩ = Σ_v p_v f_v`, (B, T, V) → (B, T, 1): every expected energy is computed here.
-fn expectation(p: &Tensor, f: &Tensor) -> Tensor {
+pub(crate) fn expectation(p: &Tensor, f: &Tensor) -> Tensor {
     (p * f).sum_dim_intlist([-1i64].as_slice(), true, None::<Kind>)
 }
 

@@ -78,10 +78,10 @@ mod tests {
 
     #[test]
     fn right_answers_are_counted_by_kind() {
-        let corpus = Corpus::addition(Addition::new(2));
-        let mut windows = Windows::consecutive(&corpus, Split::Val, Addition::new(2).block_size()).unwrap();
+        let corpus = Corpus::addition(Addition::new(2, true));
+        let mut windows = Windows::consecutive(&corpus, Split::Val, Addition::new(2, true).block_size()).unwrap();
         windows.offsets.truncate(400);
-        let wrong_at_two_carries = |n: &usize| Addition::new(2).problem(Split::Val, *n).carries() != 2;
+        let wrong_at_two_carries = |n: &usize| Addition::new(2, true).problem(Split::Val, *n).carries() != 2;
         let mut scores = Scores::default();
         scores.exact = windows.offsets.iter().map(wrong_at_two_carries).collect();
         let found = exact(&windows, &[Prediction::Steps(0)], &[scores]).unwrap();

@@ -20,6 +20,7 @@ fn descent(steps: i64, alpha: f64) -> Descent {
         momentum: 0.0,
         center: false,
         tolerance: 0.0,
+        adaptive: false,
         record: true,
     }
 }

@@ -107,7 +107,7 @@ fn add(loaded: &Loaded, adder: Addition, config: &SampleConfig, prompt: &str) ->
     let digits: Vec<Vec<i64>> = (0..adder.answer_len()).map(|_| generation.next_tokens()).collect();
     for n in 0..config.num_samples as usize {
         let answer: String = digits.iter().filter_map(|tokens| vocab.char(tokens[n])).collect();
-        let answer = Addition::read_answer(&answer).map_or(answer, |number| number.to_string());
+        let answer = adder.read_answer(&answer).map_or(answer, |number| number.to_string());
         program::print(&format!("{}+{}={answer}\n", problem.a, problem.b))?;
     }
     Ok(())

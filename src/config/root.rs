@@ -271,7 +271,7 @@ fn size_problems(typed: &mut Tree, base: &Tree) {
     let addition = value("data.dataset").and_then(Value::as_str) == Some(addition::NAME);
     let digits = value("data.digits").and_then(Value::as_i64);
     if let (true, Some(digits), false) = (addition, digits, typed.contains_key("data.block_size")) {
-        typed.insert("data.block_size".to_owned(), Addition::new(digits).block_size().into());
+        typed.insert("data.block_size".to_owned(), Addition::new(digits, true).block_size().into());
     }
 }
 

@@ -24,6 +24,13 @@ pub struct DataConfig {
     /// Digits of the numbers that `dataset=addition` adds.
     #[serde(default = "three")]
     pub digits: i64,
+    /// Whether the answers of `dataset=addition` begin with their last digit.
+    #[serde(default = "yes")]
+    pub reverse: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn three() -> i64 {
@@ -103,6 +110,7 @@ pub(super) const DATA_FIELDS: &[Field] = &[
     field("batch_size", Kind::COUNT),
     field("num_workers", Kind::COUNT_OR_ZERO),
     field("digits", Kind::Int { min: 1, max: addition::MOST_DIGITS }),
+    field("reverse", Kind::Bool),
 ];
 
 /// Every key of [`TrainConfig`] with what it accepts.

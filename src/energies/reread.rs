@@ -14,7 +14,7 @@
 use tch::{Kind, Tensor};
 
 use crate::config::ModelConfig;
-use crate::energy::Energy;
+use crate::energy::{Energy, expectation};
 use crate::params::Params;
 use crate::transformer::{INIT_STD, Linear, Pass};
 
@@ -83,8 +83,9 @@ impl Memory {
     }
 
     /// The energy of predictions after positions with this drive (B, T, M) and System 1's energies (B, T, V).
-    pub fn energy<'a>(&'a self, energies: &'a Tensor, drive: &'a Tensor, pass: Pass) -> Reread<'a> {
-        Reread { memory: self, energies, drive, pass }
+    pub fn energy<'a>(&self, energies: &'a Tensor, drive: &'a Tensor, pass: Pass) -> Reread<'a> {
+        let patterns = (&self.wte * self.scale).matmul(&self.c_fc.weight.tr()); // (V, C) @ (C, M) → (V, M)
+        Reread { patterns, energies, drive, compute: pass.compute }
     }
 }
 
@@ -96,28 +97,28 @@ fn hidden(config: &ModelConfig) -> i64 {
 /// The energy F of each position.
 #[derive(Debug)]
 pub struct Reread<'a> {
-    memory: &'a Memory,
+    /// What each token supplies of each pattern: W·Uᵀ (V, M)
+    patterns: Tensor,
     energies: &'a Tensor,
     drive: &'a Tensor,
-    pass: Pass,
+    compute: Kind,
 }
 
 impl Energy for Reread<'_> {
     /// F (B, T, 1), and its gradient by p (B, T, V): the direction of mirror descent in logits.
     fn value_and_grad(&self, x: &Tensor) -> (Tensor, Tensor) {
-        let Memory { wte, c_fc, scale, .. } = self.memory;
         let log_p = x.log_softmax(-1, None);
         let p = log_p.exp();
-        let wte = wte * *scale;
-        let candidate = p.matmul(&wte); // (B, T, V) @ (V, C) → (B, T, C)
-        let supplied = c_fc.forward(&candidate, self.pass.compute).to_kind(Kind::Float); // (B, T, M)
+        let product =
+            |a: &Tensor, b: &Tensor| a.to_kind(self.compute).matmul(&b.to_kind(self.compute)).to_kind(Kind::Float);
+        let supplied = product(&p, &self.patterns); // (B, T, V) @ (V, M) → (B, T, M)
         let missing = (self.drive - supplied * FEEDBACK).relu();
-        let called = missing.matmul(&c_fc.weight).matmul(&wte.tr()); // (B, T, M) @ (M, C) @ (C, V) → (B, T, V)
+        let called = product(&missing, &self.patterns.tr()); // (B, T, M) @ (M, V) → (B, T, V)
         let own = self.energies + log_p;
         let grad = &own - called;
-        let sum = |f: Tensor| f.sum_dim_intlist([-1i64].as_slice(), true, None::<Kind>);
-        let value = sum(&p * own) + sum(missing.square()) / (2.0 * FEEDBACK); // (B, T, 1)
-        let mean = sum(p * &grad); // along the simplex: softmax does not see a constant, but a clamp would
+        let cost = missing.square().sum_dim_intlist([-1i64].as_slice(), true, None::<Kind>) / (2.0 * FEEDBACK);
+        let value = expectation(&p, &own) + cost; // (B, T, 1)
+        let mean = expectation(&p, &grad); // along the simplex: softmax does not see a constant, but a clamp would
         (value, grad - mean)
     }
 }
