@@ -106,18 +106,31 @@ pub struct Windows<'a> {
     pub offsets: Vec<usize>,
     /// Their length T
     pub block_size: i64,
+    /// Only the last so many positions of each are scored
+    pub scored: i64,
 }
 
 impl<'a> Windows<'a> {
     /// All [`window_offsets`] of a split.
     pub fn consecutive(corpus: &'a Corpus, split: Split, block_size: i64) -> Result<Self, DataError> {
-        Ok(Self { corpus, split, offsets: window_offsets(corpus, split, block_size)?, block_size })
+        Ok(Self { corpus, split, offsets: window_offsets(corpus, split, block_size)?, block_size, scored: block_size })
     }
 
-    /// `idx`, `targets` (B, T) of all windows in turn.
+    /// Windows of a text that slide by `stride` ≤ T characters, of which the last `stride` are scored: each after T − `stride` others at
+    /// least. The first T − `stride` characters of the split are not scored.
+    pub fn sliding(corpus: &'a Corpus, split: Split, block_size: i64, stride: i64) -> Result<Self, DataError> {
+        let last = corpus.windows(split, block_size, 1)?;
+        Ok(Self { corpus, split, offsets: (0..last).step_by(stride as usize).collect(), block_size, scored: stride })
+    }
+
+    /// `idx` (B, T) and `targets` (B, A), what follows the last A positions, of all windows in turn.
     pub fn batches(&self, batch_size: i64, device: Device) -> impl Iterator<Item = (Tensor, Tensor)> {
         let batches = self.offsets.chunks(batch_size as usize);
-        batches.map(move |offsets| self.corpus.batch(self.split, offsets, self.block_size, device))
+        batches.map(move |offsets| {
+            let (idx, targets) = self.corpus.batch(self.split, offsets, self.block_size, device);
+            let a = targets.size()[1].min(self.scored);
+            (idx, targets.narrow(1, targets.size()[1] - a, a))
+        })
     }
 }
 

@@ -3,7 +3,7 @@
 use sysinfo::System;
 use tch::Device;
 
-use crate::config::{Config, Dtype, ModelConfig};
+use crate::config::{Config, Dtype, EnergyFamily, ModelConfig};
 use crate::ebm::Ebm;
 use crate::error::Error;
 
@@ -25,7 +25,15 @@ pub fn check_training(config: &Config, device: Device) -> Result<(), Error> {
         (false, Dtype::Float32) => KEPT_OF_BLOCK * F32,
         (false, Dtype::Bfloat16) => KEPT_OF_BLOCK * F32 / 2,
     };
-    let activations = tokens * (l * c * kept + v * KEPT_OF_HEAD * F32);
+    // and of each step of thinking: candidates and matches, or a second stream through the transformer, twice differentiated
+    let steps = size(model.refine_steps + model.random_steps);
+    let thinking = match model.energy {
+        EnergyFamily::Linear => 0,
+        EnergyFamily::Mixture => 8 * c,
+        EnergyFamily::Reread => 12 * c,
+        EnergyFamily::Ebt => 3 * l * c * KEPT_OF_BLOCK,
+    };
+    let activations = tokens * (l * c * kept + v * KEPT_OF_HEAD * F32 + steps * thinking * F32);
     check("train", Ebm::parameters(model), 4 * F32 * Ebm::parameters(model) + activations, device)
 }
 

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use nanoebm::calibration::training_windows;
 use nanoebm::config::{self, Action, ConfigError, ContextConfig, EvalConfig, Program};
+use nanoebm::data::Corpus;
 use nanoebm::eval::{Report, Windows, evaluate};
 use nanoebm::exact::Exact;
 use nanoebm::load::load;
@@ -54,7 +55,7 @@ fn measure(config: &EvalConfig, output: Output) -> anyhow::Result<Report> {
     if let Some(doubts) = loaded.doubts(&corpus) {
         eprintln!("⚠ {doubts}");
     }
-    let mut windows = Windows::consecutive(&corpus, config.split.into(), ebm.config.block_size)?;
+    let mut windows = windows(config, &corpus, ebm.config.block_size)?;
     windows.offsets.truncate(config.max_windows.map_or(usize::MAX, |n| n as usize));
     let count = windows.offsets.len();
     let compute = train::kind(config.dtype);
@@ -87,6 +88,24 @@ fn measure(config: &EvalConfig, output: Output) -> anyhow::Result<Report> {
     }
     bar.finish_and_clear();
     Ok(report)
+}
+
+/// The windows that are asked for. Following a text needs those that do not overlap: of others, it would have seen what is scored.
+fn windows<'a>(config: &EvalConfig, corpus: &'a Corpus, block_size: i64) -> anyhow::Result<Windows<'a>> {
+    let split = config.split.into();
+    let Some(stride) = config.stride else { return Ok(Windows::consecutive(corpus, split, block_size)?) };
+    let problem = match () {
+        _ if corpus.problems().is_some() => "stride slides over a text, which problems are not",
+        _ if config.fast.context_steps > 0 => {
+            "stride and context_steps exclude one another: weights would follow text that is yet scored"
+        }
+        _ if config.separation => {
+            "stride and separation exclude one another: whole windows are told from corrupted ones"
+        }
+        _ if stride > block_size => "stride is longer than a window: text would be left out",
+        _ => return Ok(Windows::sliding(corpus, split, block_size, stride)?),
+    };
+    Err(ConfigError::Relation(problem.to_owned()).into())
 }
 
 fn followed(c: &ContextConfig) -> String {

@@ -90,6 +90,8 @@ pub struct EvalConfig {
     pub refine_steps: Option<i64>,
     /// Numbers of refinement steps to measure side by side; null is `refine_steps` alone.
     pub steps: Option<Vec<i64>>,
+    /// Characters from one window to the next, the last ones of each being scored; null is the window's length.
+    pub stride: Option<i64>,
     /// Windows to evaluate; null is all.
     pub max_windows: Option<i64>,
     /// Whether to tell text from corrupted text as well.

@@ -163,6 +163,7 @@ const EVAL_TOP: &[Field] = &[
     field("split", Kind::Choice(Split::NAMES)),
     optional("refine_steps", Kind::COUNT_OR_ZERO),
     optional("steps", Kind::COUNTS_OR_ZERO),
+    optional("stride", Kind::COUNT),
     optional("max_windows", Kind::COUNT),
     field("separation", Kind::Bool),
     field("batch_size", Kind::COUNT),

@@ -147,7 +147,12 @@ impl<'a> Thought<'a> {
 
     /// What is descended, in words for an axis.
     pub fn energy_name(&self) -> &'static str {
-        if self.ebm.config.entropy_weight == 0.0 { "expected energy" } else { "free energy" }
+        let c = &self.ebm.config;
+        match c.energy {
+            EnergyFamily::Ebt => "energy",
+            EnergyFamily::Linear | EnergyFamily::Mixture if c.entropy_weight == 0.0 => "expected energy",
+            _ => "free energy",
+        }
     }
 }
 

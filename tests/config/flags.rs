@@ -77,7 +77,7 @@ fn help_lists_groups_and_keys() {
         "A program. Usage: program [FLAGS] [OVERRIDE]...",
         "--config-dir <DIR>",
         "--quiet Print errors only",
-        "model=default one of default, cpu, upstream: the transformer",
+        "model=default one of default, cpu, ebt, linear, mixture, reread, upstream: the transformer",
         "preset=null one of cpu: ",
         "train.seed=1337 seed of everything random",
     ];
@@ -96,7 +96,7 @@ fn files_of_a_directory_win_and_add() {
         ("model/tiny.yaml", "defaults: [default]\nn_layer: 1\nthink_steps: 2\n"),
         (
             "data/default.yaml",
-            "dataset: mine\ndata_path: ${data.dataset}.txt\nblock_size: 8\nbatch_size: 2\nnum_workers: 0\n",
+            "dataset: mine\ndata_path: ${data.dataset}.txt\nblock_size: 8\nbatch_size: 2\nnum_workers: 0\ndigits: 3\nreverse: true\n",
         ),
         ("preset/mine.yaml", "defaults:\n  - model: tiny\nmodel:\n  n_head: 1\ntrain: {max_steps: 3}\nout_dir: here\n"),
     ]);
@@ -106,7 +106,11 @@ fn files_of_a_directory_win_and_add() {
     let config = with_dir(&dir, &["preset=mine", "model=upstream"]).unwrap();
     assert_eq!((config.model.n_layer, config.model.n_head, config.train.max_steps), (1, 1, 3));
     assert_eq!((config.out_dir.to_str(), config.model.share_hidden), (Some("here"), false));
-    assert!(with_dir(&dir, &["model=nano"]).unwrap_err().contains("default, cpu, tiny, upstream"));
+    assert!(
+        with_dir(&dir, &["model=nano"])
+            .unwrap_err()
+            .contains("default, cpu, ebt, linear, mixture, reread, tiny, upstream")
+    );
 }
 
 #[test]

@@ -154,6 +154,8 @@ fn other_value(key: &str, old: &Value) -> String {
     match (key, old) {
         ("model.n_embd", _) => "390".to_owned(),
         ("model.n_head", _) => "5".to_owned(),
+        ("model.energy", _) => "reread".to_owned(),
+        ("data.digits" | "stride", _) => "7".to_owned(),
         ("model.contrastive_type", _) => "fast_pcd".to_owned(),
         ("model.refine_reduction", _) => "mean".to_owned(),
         ("model.contrastive_energy", _) => "same_token".to_owned(),
@@ -205,10 +207,13 @@ fn a_preset_can_be_left_out_again() {
 #[test]
 fn unknown_options_list_the_known_ones() {
     refused(&[
-        (&["model=gpu"], &["group `model` has no option `gpu`", "default, cpu, upstream"]),
+        (
+            &["model=gpu"],
+            &["group `model` has no option `gpu`", "default, cpu, ebt, linear, mixture, reread, upstream"],
+        ),
         (&["preset=../data/cpu"], &["group `preset`", "cpu"]),
         (&["train="], &["group `train`", "default, cpu"]),
         (&["~model"], &["~model", "needs an option"]),
-        (&["model=default,upstream"], &["one of default, cpu, upstream", "-m"]),
+        (&["model=default,upstream"], &["one of default, cpu, ebt, linear, mixture, reread, upstream", "-m"]),
     ]);
 }
