@@ -135,7 +135,7 @@ impl Addition {
 /// The split that a problem belongs to.
 fn split_of(p: Problem) -> Split {
     let hash = mix(p.a.min(p.b) ^ mix(p.a.max(p.b)));
-    if hash % VAL_SHARE == 0 { Split::Val } else { Split::Train }
+    if hash.is_multiple_of(VAL_SHARE) { Split::Val } else { Split::Train }
 }
 
 #[cfg(test)]

@@ -52,13 +52,16 @@ impl<'a> FastWeights<'a> {
     /// checkpoint of a training carries.
     ///
     /// # Errors
-    /// If the file holds no optimizer state that fits the model, or one that has seen no gradient.
+    /// If the energy head is to move in a model that does not use it, or if the file holds no optimizer state that fits the model, or one that has seen no gradient.
     pub fn new(
         ebm: &'a Ebm,
         checkpoint: &Checkpoint,
         mut settings: ContextConfig,
         compute: Kind,
     ) -> Result<Self, StateError> {
+        if settings.context_weights == ContextWeights::Head && ebm.config.energy == EnergyFamily::Ebt {
+            return Err(StateError::NoHead { file: checkpoint.path.clone() });
+        }
         let moves = |p: &&Param| match settings.context_weights {
             ContextWeights::All => p.name != "alpha",
             ContextWeights::Head => p.name == "energy_head.weight",

@@ -8,7 +8,7 @@ use tch::{Kind, Tensor, no_grad};
 
 use crate::batches::{Batches, Position, mix, spread};
 use crate::checkpoint::{self, Checkpoint, Extra, find};
-use crate::config::{Config, Dtype, OnNonfinite, to_yaml};
+use crate::config::{Config, Dtype, EnergyFamily, OnNonfinite, to_yaml};
 use crate::contrastive::Contrastive;
 use crate::data::{Corpus, Split};
 use crate::device;
@@ -249,7 +249,9 @@ impl Run {
     /// The loss on `idx`, `targets` (B, T): System 2 joins after the warm-up, and a contrastive loss where there is one.
     fn forward(&mut self, idx: &Tensor, targets: &Tensor, step: i64, pass: Pass) -> Output {
         let model = &self.config.model;
-        let refine_steps = (step >= model.warmup_steps_no_refine).then(|| self.refine_steps(step));
+        // EBT has no System 1 that could be trained alone.
+        let refines = step >= model.warmup_steps_no_refine || model.energy == EnergyFamily::Ebt;
+        let refine_steps = refines.then(|| self.refine_steps(step));
         let mut output = self.ebm.forward(idx, targets, refine_steps, pass);
         if let Some(contrastive) = &mut self.contrastive {
             let phases = contrastive.phases(&self.ebm, targets, &output.energies, pass);

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor, no_grad};
 
 use super::{Archive, CheckpointError, DType, Object, TensorRef};
+use crate::addition::Addition;
 use crate::batches::Position;
 use crate::config::{Config, ContrastiveType, EnergyFamily, ModelConfig};
 use crate::contrastive::Contrastive;
@@ -53,6 +54,14 @@ pub enum StateError {
          context_steps needs a checkpoint of a training that has begun"
     )]
     NoStatistics {
+        /// The file
+        file: PathBuf,
+    },
+    /// The energy head alone cannot follow a text where nothing is predicted by it.
+    #[error(
+        "{file}: context_weights=head moves the energy head, which model.energy=ebt does not use; context_weights=all moves what it does"
+    )]
+    NoHead {
         /// The file
         file: PathBuf,
     },
@@ -368,7 +377,8 @@ impl Checkpoint {
         {
             return Err(StateError::OtherShape { file: self.path.clone(), key, expected, found });
         }
-        let shape = [n, config.data.block_size, config.model.vocab_size];
+        let positions = Addition::of(&config.data).map_or(config.data.block_size, Addition::answer_len);
+        let shape = [n, positions, config.model.vocab_size];
         for (name, target) in [("particles", &mut contrastive.chains), ("velocity", &mut contrastive.velocity)] {
             if let Some(Object::Tensor(tensor)) = chains.get(name) {
                 *target = Some(self.tensor(&format!("chains {name}"), tensor, &shape)?.to_device(device));

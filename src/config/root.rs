@@ -239,6 +239,10 @@ impl Root for Config {
             return Err(block_sizes(self.model.block_size, self.data.block_size));
         }
         check_problems(self)?;
+        if self.model.energy == EnergyFamily::Ebt && self.model.refine_steps == 0 {
+            let problem = "model.energy=ebt predicts nothing without thinking: model.refine_steps must be 1 or more";
+            return Err(ConfigError::Relation(problem.to_owned()));
+        }
         if self.train.remat && self.model.energy == EnergyFamily::Ebt {
             let problem = "train.remat=true keeps no keys of the text, which model.energy=ebt attends to; give one";
             return Err(ConfigError::Relation(problem.to_owned()));

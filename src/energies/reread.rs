@@ -77,7 +77,7 @@ impl Memory {
             let n = wanted.min(read - place);
             let before = idx.narrow(1, read - place - n, n) + place * v; // (B, n)
             let said = Tensor::embedding(&self.wce, &before, -1, false, false); // (B, n, M)
-            drive = drive + said.constant_pad_nd([0, 0, wanted - n, 0]) * self.scale;
+            drive += said.constant_pad_nd([0, 0, wanted - n, 0]) * self.scale;
         }
         drive
     }

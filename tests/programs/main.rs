@@ -13,12 +13,14 @@ mod golden;
 mod python;
 mod shim;
 
+mod addition;
 mod bad_files;
 mod bad_settings;
 mod compare;
 mod disk;
 mod doctor;
 mod eval;
+mod families;
 mod interchange;
 mod kill;
 mod long;

@@ -1,0 +1,105 @@
+//! The families of energies in every program.
+
+use serde_json::Value;
+
+use super::desk::{Desk, assert_same_checkpoint, losses};
+
+const FAMILIES: [&str; 3] = ["model=mixture", "model=reread", "model=ebt"];
+
+fn report(desk: &Desk, args: &[&str]) -> Value {
+    serde_json::from_str(&desk.eval(args).arg("--json").succeeds().stdout).unwrap()
+}
+
+#[test]
+fn each_trains_is_measured_writes_and_is_drawn() {
+    for family in FAMILIES {
+        let desk = Desk::new();
+        desk.train(&[family, "train.max_steps=60", "train.learning_rate=1e-2", "train.eval_interval=60"]).succeeds();
+        let losses = losses(&desk.run());
+        // EBT starts from noise, which is most of its loss yet.
+        assert!(family == "model=ebt" || losses[59] < 0.9 * losses[0], "{family}: {losses:?}");
+        let measured = report(&desk, &["steps=0,1,2"]);
+        assert_eq!(measured["rows"].as_array().unwrap().len(), 4, "{family}");
+        let of = |name: &str| {
+            measured["rows"].as_array().unwrap().iter().find(|row| row["name"] == name).unwrap()["nll"]
+                .as_f64()
+                .unwrap()
+        };
+        if family != "model=mixture" {
+            assert!(of("System 2, 2 steps") < of("System 1") - 0.1, "{family}: {measured}");
+        }
+        let text = desk.sample(&["--quiet", "prompt=First", "max_new_tokens=30", "think_steps=2"]).succeeds().stdout;
+        assert_eq!(text.chars().count(), 5 + 30 + 1, "{family}");
+        desk.viz(&["mode=all", "think_steps=3", "max_new_tokens=5"]).succeeds();
+        desk.eval(&["separation=true", "max_windows=5"]).succeeds();
+    }
+}
+
+#[test]
+fn each_resumes_exactly() {
+    for family in FAMILIES {
+        let (straight, resumed) = (Desk::new(), Desk::new());
+        straight.train(&[family, "model.random_steps=1"]).succeeds();
+        resumed.train(&[family, "model.random_steps=1", "train.max_steps=3"]).succeeds();
+        let from = resumed.arg("load_checkpoint", "final.pt");
+        resumed.train(&[family, "model.random_steps=1", &from]).succeeds();
+        assert_same_checkpoint(&straight.result("final.pt"), &resumed.result("final.pt"));
+    }
+}
+
+#[test]
+fn one_family_does_not_go_on_from_another() {
+    let desk = Desk::new();
+    desk.train(&["model=reread"]).succeeds();
+    let from = desk.arg("load_checkpoint", "final.pt");
+    desk.refuses(desk.train(&[&from, "train.max_steps=9"]), 1, &["model.energy=reread", "linear"]);
+    desk.refuses(
+        desk.train(&[&from, "model=reread", "model.reread_chars=2", "train.max_steps=9"]),
+        1,
+        &["reread_chars=5", "2"],
+    );
+}
+
+#[test]
+fn what_excludes_one_another_is_said() {
+    let desk = Desk::new();
+    desk.refuses(desk.train(&["model=reread", "model.use_soft_tokens=true"]), 2, &["use_soft_tokens", "energy=reread"]);
+    desk.refuses(desk.train(&["model=ebt", "train.remat=true"]), 2, &["train.remat", "ebt"]);
+    desk.refuses(desk.train(&["model=ebt", "model.refine_steps=0"]), 2, &["model.refine_steps", "ebt"]);
+    desk.train(&["model=ebt"]).succeeds();
+    desk.refuses(desk.eval(&["context_steps=1", "context_weights=head"]), 1, &["head", "ebt"]);
+}
+
+#[test]
+fn thinking_stops_where_it_has_settled() {
+    let desk = Desk::new();
+    desk.train(&["model=reread", "train.max_steps=40", "train.learning_rate=1e-2"]).succeeds();
+    let with = |threshold: &str| {
+        let threshold = format!("model.energy_convergence_threshold={threshold}");
+        report(&desk, &["model.adaptive=true", "refine_steps=8", &threshold])["mean_steps"].as_f64().unwrap()
+    };
+    let (one, some, all) = (with("1e9"), with("0.01"), with("0"));
+    assert_eq!((one, all), (1.0, 8.0));
+    assert!(some > 1.0 && some < 8.0, "{some}");
+    assert!(report(&desk, &["refine_steps=8"])["mean_steps"].is_null());
+    desk.eval(&["model.adaptive=true"]).succeeds().says("Steps taken by a position on average");
+    let text = |more: &[&str]| {
+        desk.sample(&[&["--quiet", "prompt=First", "max_new_tokens=30", "think_steps=8"], more].concat())
+            .succeeds()
+            .stdout
+    };
+    let never = text(&["model.adaptive=true", "model.energy_convergence_threshold=0"]);
+    assert_eq!(never, text(&["model.energy_convergence_threshold=0"]));
+}
+
+#[test]
+fn a_sliding_window_scores_its_last_characters() {
+    let desk = Desk::new();
+    desk.train(&["train.max_steps=60", "train.learning_rate=1e-2"]).succeeds();
+    let (apart, sliding) = (report(&desk, &[]), report(&desk, &["stride=4"]));
+    assert_eq!(sliding["windows"], (600 - 16usize).div_ceil(4));
+    assert_ne!(apart["nll_s1"], sliding["nll_s1"]);
+    assert_eq!(report(&desk, &["stride=16"])["nll_s1"], apart["nll_s1"]);
+    desk.refuses(desk.eval(&["stride=17"]), 2, &["stride"]);
+    desk.refuses(desk.eval(&["stride=4", "context_steps=1"]), 2, &["stride", "context_steps"]);
+}
