@@ -41,7 +41,12 @@ fn the_gap_is_pytorchs() {
         let mut ladder = Ladder::default();
         for (case, fields) in golden.cases("refine.") {
             let (trajectory, own, tolerance) = ours(&golden, &case, &fields);
-            let json = serde_json::to_value(Gap::new(&path_energies(&trajectory, &own), 2, 0)).unwrap();
+            let json = serde_json::to_value(Gap::new(
+                &path_energies(&trajectory, |x| nanoebm::energy::expected_energy(x, &own)),
+                2,
+                0,
+            ))
+            .unwrap();
             let theirs = golden.tensor(&case).to_kind(Kind::Double); // (K + 1, 2, T, V)
             assert_eq!(json["energy"].as_array().unwrap().len() as i64, theirs.size()[0], "{name} {case}");
             let expected: Vec<f64> = (0..theirs.size()[0])

@@ -10,12 +10,11 @@ use super::legend::{Sample, legend};
 use super::output::{Picture, Table};
 use super::pass;
 use super::style::{self, COLOURS, PAGE, short};
-use super::thought::fine;
+use super::thought::{energy_of, fine};
 use crate::bootstrap::percentile;
 use crate::config::VizConfig;
 use crate::data::{Corpus, Split};
 use crate::ebm::Ebm;
-use crate::energy::expected_energy;
 use crate::error::Error;
 use plotters::style::Color;
 
@@ -47,12 +46,9 @@ pub struct Gap {
     pub gap: Vec<Spread>,
 }
 
-/// Expected energies along a trajectory of x (B, T, V), given System 1's energies (B, T, V): (K + 1, B·T), float64.
-pub fn path_energies(trajectory: &[Tensor], energies: &Tensor) -> Tensor {
-    let steps: Vec<Tensor> = trajectory
-        .iter()
-        .map(|x| expected_energy(x, energies).to_kind(Kind::Double).reshape([-1])) // (B·T)
-        .collect();
+/// Energies along a trajectory of x (B, T, V), of which `energy` gives (B, T): (K + 1, B·T), float64.
+pub fn path_energies(trajectory: &[Tensor], energy: impl Fn(&Tensor) -> Tensor) -> Tensor {
+    let steps: Vec<Tensor> = trajectory.iter().map(|x| energy(x).to_kind(Kind::Double).reshape([-1])).collect();
     Tensor::stack(&steps, 0)
 }
 
@@ -96,7 +92,7 @@ pub fn gap(ebm: &Ebm, corpus: &Corpus, offsets: &[usize], config: &VizConfig) ->
                 while trajectory.len() <= steps {
                     trajectory.push(trajectory[trajectory.len() - 1].shallow_clone());
                 }
-                path_energies(&trajectory, &reading.energies) // (K + 1, T)
+                path_energies(&trajectory, |x| energy_of(ebm, &reading, x, pass)) // (K + 1, T)
             })
         })
         .collect();
@@ -109,7 +105,7 @@ pub fn picture(ebm: &Ebm, corpus: &Corpus, offsets: &[usize], config: &VizConfig
     let picture = Picture::new(
         "gap",
         "Energy by thinking step",
-        "Left: the expected energy, whose spread over positions hardly changes; right: how far it has fallen since System 1 \
+        "Left: the energy, whose spread over positions hardly changes; right: how far it has fallen since System 1 \
          (up is lower energy). Lines are means over validation positions, bands hold the middle 80 % of them.",
     );
     let mut table = Table::new(&["step", "quantity", "mean", "p10", "p50", "p90"]);

@@ -15,7 +15,7 @@ use super::output::{Picture, Table};
 use super::style::{self, FAINT, INK, LABEL, PAGE, SOFT, TICK, diverging, px, short, text, viridis, width};
 use super::thought::Thought;
 use crate::config::PictureFormat;
-use crate::energy::{entropy, expected_energy};
+use crate::energy::entropy;
 use crate::error::Error;
 
 /// Columns that a page has room for; of a longer prompt the last ones are drawn.
@@ -32,20 +32,17 @@ pub struct Positions {
     pub entropy: Vec<Vec<f64>>,
 }
 
-/// Energy and entropy along a trajectory of x (1, T, V), given System 1's energies (1, T, V): (K + 1, T) each.
-pub fn levels(trajectory: &[Tensor], energies: &Tensor) -> [Vec<Vec<f64>>; 2] {
+/// Energy and entropy along a trajectory of x (1, T, V), of which `energy` gives (1, T): (K + 1, T) each.
+pub fn levels(trajectory: &[Tensor], energy: impl Fn(&Tensor) -> Tensor) -> [Vec<Vec<f64>>; 2] {
     let row = |t: Tensor| Vec::<f64>::try_from(t.to_kind(Kind::Double).reshape([-1])).unwrap_or_default(); // (T)
     no_grad(|| {
-        [
-            trajectory.iter().map(|x| row(expected_energy(x, energies))).collect(),
-            trajectory.iter().map(|x| row(entropy(x))).collect(),
-        ]
+        [trajectory.iter().map(|x| row(energy(x))).collect(), trajectory.iter().map(|x| row(entropy(x))).collect()]
     })
 }
 
 /// Computes and draws.
 pub fn picture(thought: &Thought, format: PictureFormat) -> Result<Picture, Error> {
-    let [energy, entropy] = levels(&thought.trajectory, &thought.reading.energies);
+    let [energy, entropy] = levels(&thought.trajectory, |x| thought.energy_of(x));
     let characters = thought.ids.iter().map(|&id| thought.vocab.char(id).map(String::from).unwrap_or_default());
     let numbers = Positions { characters: characters.collect(), energy, entropy };
     let mut table = Table::new(&["step", "position", "character", "energy", "entropy"]);

@@ -95,6 +95,9 @@ pub fn quoted(text: &str, max: usize) -> String {
     format!("“{}{}”", if start > 0 { "…" } else { "" }, seen.collect::<String>())
 }
 
+/// Spans smaller than this share of the values have one tick.
+const LEAST_SPAN: f64 = 1e-12;
+
 /// How the numbers of an axis are written: `value / 10^exponent` with so many decimals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Numbers {
@@ -165,7 +168,11 @@ pub fn short(value: f64) -> String {
 /// Round values in a range, about `n` of them, and their distance.
 pub fn ticks(range: &Range<f64>, n: usize, whole: bool) -> (Vec<f64>, f64) {
     let (low, high) = (range.start.min(range.end), range.start.max(range.end));
-    let rough = (high - low).max(f64::MIN_POSITIVE) / n.max(1) as f64;
+    let span = high - low;
+    if !span.is_finite() || span <= LEAST_SPAN * low.abs().max(high.abs()).max(f64::MIN_POSITIVE / LEAST_SPAN.powi(2)) {
+        return (vec![low], 1.0); // no number could tell the ticks apart
+    }
+    let rough = span / n.max(1) as f64;
     let power = 10f64.powi(order(rough));
     let step = [1.0, 2.0, 2.5, 5.0, 10.0].map(|m| m * power).into_iter().find(|step| *step >= rough * 0.999);
     let mut step = step.unwrap_or(10.0 * power);

@@ -7,7 +7,7 @@ use crate::config::{EnergyFamily, VizConfig};
 use crate::data::Vocab;
 use crate::ebm::Ebm;
 use crate::energies::Reading;
-use crate::energy::centred;
+use crate::energy::{centred, expected_energy};
 use crate::error::Error;
 use crate::transformer::Pass;
 
@@ -122,6 +122,11 @@ impl<'a> Thought<'a> {
         values
     }
 
+    /// The energy (1, T) of a prediction x (1, T, V) at each position.
+    pub fn energy_of(&self, x: &Tensor) -> Tensor {
+        energy_of(self.ebm, &self.reading, x, self.pass)
+    }
+
     /// The gradient (V) of the energy at x (V) of the position that is looked at.
     pub fn gradient_at(&self, x: &Tensor) -> Tensor {
         no_grad(|| {
@@ -153,6 +158,14 @@ impl<'a> Thought<'a> {
             EnergyFamily::Linear | EnergyFamily::Mixture if c.entropy_weight == 0.0 => "expected energy",
             _ => "free energy",
         }
+    }
+}
+
+/// The energy (B, T) of a prediction x (B, T, V): its expected energy, or for the other families what thinking descends.
+pub fn energy_of(ebm: &Ebm, reading: &Reading, x: &Tensor, pass: Pass) -> Tensor {
+    match ebm.config.energy {
+        EnergyFamily::Linear => expected_energy(x, &reading.energies),
+        _ => ebm.thinking_energy(reading, pass).value(x).squeeze_dim(-1),
     }
 }
 

@@ -10,6 +10,7 @@ use super::legend::{Sample, legend};
 use super::output::{Picture, Table};
 use super::style::{self, COLOURS, PAGE, short};
 use super::thought::Thought;
+use crate::config::EnergyFamily;
 use crate::config::PictureFormat;
 use crate::data::Vocab;
 use crate::energy::{centred, expected_energy};
@@ -77,6 +78,10 @@ pub fn picture(thought: &Thought, topk: i64, format: PictureFormat) -> Result<Pi
     let (energies, tokens) = no_grad(|| {
         trajectories(&thought.trajectory, &thought.reading.energies, (thought.position, topk), &thought.vocab)
     });
+    let energies = match thought.ebm.config.energy {
+        EnergyFamily::Linear => energies,
+        _ => thought.energy_at(&thought.path()), // what is descended is not expected under System 1's energies
+    };
     let numbers = Trajectories { context: thought.context(), position: thought.position, energies, tokens };
     let stop = thought.early_stop().map_or_else(String::new, |stop| format!("; {stop}"));
     let moved = numbers.tokens.iter().map(|t| (t.centred_logits[thought.steps()] - t.centred_logits[0]).abs());

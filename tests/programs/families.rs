@@ -30,7 +30,10 @@ fn each_trains_is_measured_writes_and_is_drawn() {
         }
         let text = desk.sample(&["--quiet", "prompt=First", "max_new_tokens=30", "think_steps=2"]).succeeds().stdout;
         assert_eq!(text.chars().count(), 5 + 30 + 1, "{family}");
-        desk.viz(&["mode=all", "think_steps=3", "max_new_tokens=5"]).succeeds();
+        let pictures: &[&str] = if family == "model=reread" { &["all"] } else { &["gap", "positions", "trajectories"] };
+        for mode in pictures {
+            desk.viz(&[&format!("mode={mode}"), "think_steps=3", "max_new_tokens=5"]).succeeds();
+        }
         desk.eval(&["separation=true", "max_windows=5"]).succeeds();
     }
 }
