@@ -68,6 +68,24 @@ fn a_score_depends_on_earlier_text_alone() {
     }
 }
 
+/// With soft tokens thinking reads the text again: by the weights that have not seen it yet, or a score would know its answers.
+#[test]
+fn thinking_is_scored_before_the_weights_move() {
+    let golden = Golden::open("a");
+    let soft = json!({"use_soft_tokens": true, "refine_reduction": "sum", "alpha_value": 1.0});
+    let (ebm, other) = (golden.model(&soft), golden.model(&soft));
+    let chunks = chunks(&golden, &ebm, 2);
+    let pass = Pass::eval(Kind::Float);
+    let mut fast = FastWeights::new(&ebm, &golden.checkpoint(), settings(), Kind::Float).unwrap();
+    let mut thoughts = Vec::new();
+    for (idx, targets) in &chunks {
+        fast.read(idx, targets, |reading| thoughts.push(ebm.system2(reading, 2, pass)));
+    }
+    let frozen = |i: usize| no_grad(|| other.system2(&other.read(&chunks[i].0, pass), 2, pass));
+    assert_eq!(thoughts[0], frozen(0));
+    assert_ne!(thoughts[1], frozen(1));
+}
+
 #[test]
 fn one_step_is_the_preconditioned_gradient_step() {
     for name in ["a", "b"] {

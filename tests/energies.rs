@@ -200,6 +200,13 @@ fn thinking_after_a_cache_is_thinking_without() {
                 let reading = ebm.read_cached(&idx.narrow(1, t, 1), Wanted::Last, &mut cache, EVAL);
                 same(t, &reading);
             }
+            // In two parts, all of whose positions think.
+            let mut cache = ebm.cache();
+            let parts = [(0, 6), (6, 1)]
+                .map(|(from, n)| ebm.read_cached(&idx.narrow(1, from, n), Wanted::All, &mut cache, EVAL));
+            let both = ebm.system2(&parts[0].then(&parts[1]), 3, EVAL);
+            let difference = (both - whole[3].narrow(1, 0, 7)).abs().max().double_value(&[]);
+            assert!(difference < 1e-5, "{energy}, in two parts: {difference}");
         });
     }
 }

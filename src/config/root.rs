@@ -239,16 +239,26 @@ impl Root for Config {
             return Err(block_sizes(self.model.block_size, self.data.block_size));
         }
         check_problems(self)?;
-        if self.model.energy == EnergyFamily::Ebt && self.model.refine_steps == 0 {
-            let problem = "model.energy=ebt predicts nothing without thinking: model.refine_steps must be 1 or more";
-            return Err(ConfigError::Relation(problem.to_owned()));
-        }
-        if self.train.remat && self.model.energy == EnergyFamily::Ebt {
-            let problem = "train.remat=true keeps no keys of the text, which model.energy=ebt attends to; give one";
-            return Err(ConfigError::Relation(problem.to_owned()));
-        }
-        Ok(())
+        check_ebt(self)
     }
+}
+
+/// EBT has no System 1, whose energies others could use.
+fn check_ebt(config: &Config) -> Result<(), ConfigError> {
+    let model = &config.model;
+    let problem = match model.energy {
+        EnergyFamily::Ebt if model.refine_steps == 0 => {
+            "model.energy=ebt predicts nothing without thinking: model.refine_steps must be 1 or more"
+        }
+        EnergyFamily::Ebt if config.train.remat => {
+            "train.remat=true keeps no keys of the text, which model.energy=ebt attends to; give one"
+        }
+        EnergyFamily::Ebt if model.use_contrastive || model.info_nce_weight > 0.0 => {
+            "model.energy=ebt has no energies of single tokens, which contrastive losses compare; give one"
+        }
+        _ => return Ok(()),
+    };
+    Err(ConfigError::Relation(problem.to_owned()))
 }
 
 /// Addition has windows of one length, and no text that a contrastive loss could read again.

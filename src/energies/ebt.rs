@@ -44,7 +44,12 @@ impl Observed {
         Self { places: f(&self.places), ..self.shallow_clone() }
     }
 
-    pub(super) fn shallow_clone(&self) -> Self {
+    /// These places and then those of a later reading, whose keys and values are those of both.
+    pub(super) fn then(&self, next: &Self) -> Self {
+        next.map(|places| Tensor::cat(&[&self.places, places], 1))
+    }
+
+    fn shallow_clone(&self) -> Self {
         let layers = self.layers.iter().map(|(k, v)| (k.shallow_clone(), v.shallow_clone())).collect();
         Self { layers, places: self.places.shallow_clone() }
     }

@@ -106,7 +106,7 @@ impl Reading {
         let evidence = match (&self.evidence, &next.evidence) {
             (Evidence::Hidden(a), Evidence::Hidden(b)) => Evidence::Hidden(cat(a, b)),
             (Evidence::Drive(a), Evidence::Drive(b)) => Evidence::Drive(cat(a, b)),
-            (Evidence::Text(_), Evidence::Text(b)) => Evidence::Text(b.shallow_clone()),
+            (Evidence::Text(a), Evidence::Text(b)) => Evidence::Text(a.then(b)),
             _ => Evidence::None,
         };
         Self { energies: cat(&self.energies, &next.energies), evidence }

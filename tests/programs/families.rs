@@ -69,6 +69,7 @@ fn what_excludes_one_another_is_said() {
     desk.refuses(desk.train(&["model=reread", "model.use_soft_tokens=true"]), 2, &["use_soft_tokens", "energy=reread"]);
     desk.refuses(desk.train(&["model=ebt", "train.remat=true"]), 2, &["train.remat", "ebt"]);
     desk.refuses(desk.train(&["model=ebt", "model.refine_steps=0"]), 2, &["model.refine_steps", "ebt"]);
+    desk.refuses(desk.train(&["model=ebt", "model.contrastive_type=cd"]), 2, &["contrastive", "ebt"]);
     desk.train(&["model=ebt"]).succeeds();
     desk.refuses(desk.eval(&["context_steps=1", "context_weights=head"]), 1, &["head", "ebt"]);
 }
