@@ -119,7 +119,7 @@ impl<'a> FastWeights<'a> {
 
     /// Steps of thinking behind the prediction whose likelihood is descended: System 1's of an expected energy, which thinking does not
     /// improve, and where the head alone moves; otherwise as many as in training.
-    fn thinking_steps(&self) -> i64 {
+    pub fn thinking_steps(&self) -> i64 {
         let c = &self.ebm.config;
         let system1 = c.energy == EnergyFamily::Linear || self.settings.context_weights == ContextWeights::Head;
         if system1 { 0 } else { c.refine_steps }

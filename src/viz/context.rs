@@ -41,7 +41,13 @@ pub fn reading(loaded: &Loaded, corpus: &Corpus, config: &VizConfig) -> Result<R
     let steps = (0..=config.think_steps).map(|_| fast.score(&chunks[0].0, &chunks[0].1)).collect();
     fast.forget();
     // The trained weights first: later the model's are others.
-    let frozen = |(idx, targets): &(Tensor, Tensor)| no_grad(|| cross_entropy(&ebm.system1(idx, pass), targets));
+    let steps_of_thinking = fast.thinking_steps();
+    let frozen = |(idx, targets): &(Tensor, Tensor)| {
+        no_grad(|| {
+            let reading = ebm.read(idx, pass).last(targets.size()[1]);
+            cross_entropy(&ebm.predict(&reading, steps_of_thinking, pass), targets)
+        })
+    };
     let frozen: Vec<f64> = chunks.iter().map(|chunk| frozen(chunk).double_value(&[])).collect();
     let mut reading = Reading { steps, characters: Vec::new(), frozen: Vec::new(), following: Vec::new() };
     let (mut read, mut by_frozen, mut by_following) = (0, 0.0, 0.0);
