@@ -88,7 +88,8 @@ impl Addition {
         }
     }
 
-    /// The n-th problem of a split. Each number has 1 to `digits` digits, all lengths being as likely.
+    /// The n-th problem of a split. Each number is uniform below a power of ten, of which all are as likely; problems repeat where
+    /// there are few.
     pub fn problem(self, split: Split, n: usize) -> Problem {
         let mut seed = mix(n as u64 ^ mix(split as u64 + 1));
         loop {
@@ -122,14 +123,19 @@ impl Addition {
     /// The numbers of a question as people write it: `12+345`, with or without zeros, spaces and `=`. None if it is no such sum.
     pub fn parse(self, question: &str) -> Option<Problem> {
         let (a, b) = question.trim().trim_end_matches('=').split_once('+')?;
-        let number = |text: &str| text.trim().parse().ok().filter(|&n: &u64| n < 10u64.pow(self.digits));
+        let number = |text: &str| digits(text.trim()).filter(|&n| n < 10u64.pow(self.digits));
         Some(Problem { a: number(a)?, b: number(b)? })
     }
 
     /// What an answer says.
     pub fn read_answer(self, answer: &str) -> Option<u64> {
-        self.turned(answer.to_owned()).parse().ok()
+        digits(&self.turned(answer.to_owned()))
     }
+}
+
+/// A number of nothing but digits.
+fn digits(text: &str) -> Option<u64> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
 /// The split that a problem belongs to.
@@ -163,7 +169,7 @@ mod tests {
         for text in ["12+345", " 012+345=", "12 + 345 ="] {
             assert_eq!(adder.parse(text), Some(Problem { a: 12, b: 345 }), "{text}");
         }
-        for text in ["", "12", "12+", "1200+1", "a+b", "1+2+3", "12-3"] {
+        for text in ["", "12", "12+", "1200+1", "a+b", "1+2+3", "12-3", "12++3", "+12+3"] {
             assert_eq!(adder.parse(text), None, "{text}");
         }
     }
@@ -171,6 +177,8 @@ mod tests {
     #[test]
     fn no_validation_problem_is_trained_on_in_either_order() {
         let adder = Addition::new(2, true);
+        let one = Addition::new(1, true);
+        assert!(one.problem(Split::Val, 3).a < 10 && one.problem(Split::Train, 3).b < 10, "both splits have some");
         let pairs = |split, n| -> std::collections::BTreeSet<(u64, u64)> {
             (0..n).map(|i| adder.problem(split, i)).map(|p| (p.a.min(p.b), p.a.max(p.b))).collect()
         };

@@ -28,7 +28,7 @@ pub fn training_windows<'a>(like: &Windows<'a>, vocab_size: i64) -> Result<Windo
     let most = MOST_LOGITS / (like.block_size * vocab_size).max(1) as usize;
     let n = like.offsets.len().min(most.max(1)).min(all.offsets.len());
     let offsets = permutation(all.offsets.len(), SEED).take(n).map(|i| all.offsets[i]).collect();
-    Ok(Windows { offsets, ..all })
+    Ok(Windows { offsets, scored: like.scored, ..all })
 }
 
 /// The temperature T at which softmax(logits / T) of System 1 has the lowest NLL on `windows`; calls `progress` with the number read

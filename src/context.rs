@@ -63,7 +63,10 @@ impl<'a> FastWeights<'a> {
             return Err(StateError::NoHead { file: checkpoint.path.clone() });
         }
         let moves = |p: &&Param| match settings.context_weights {
-            ContextWeights::All => p.name != "alpha",
+            // EBT does not use the energy head.
+            ContextWeights::All => {
+                p.name != "alpha" && (p.name != "energy_head.weight" || ebm.config.energy != EnergyFamily::Ebt)
+            }
             ContextWeights::Head => p.name == "energy_head.weight",
         };
         let params: Vec<&Param> = ebm.params().iter().filter(moves).collect();

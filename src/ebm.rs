@@ -1,7 +1,7 @@
 //! The energy-based model: a transformer, an energy head, and two ways of predicting.
 //!
 //! * System 1 reads the energies off: `logits = −energies` (sign rule: see [`crate::energy`]).
-//! * System 2 starts there and descends the expected energy of its prediction for a few steps.
+//! * System 2 starts there and descends an energy of its prediction (see [`crate::energies`]) for a few steps.
 
 use tch::{Device, Kind, Reduction, Tensor, no_grad};
 

@@ -14,6 +14,7 @@ use crate::context::FastWeights;
 use crate::data::{Corpus, DataError, Split};
 use crate::ebm::Ebm;
 use crate::energies::Reading;
+use crate::error::Error;
 use crate::exact::{Exact, exact};
 use crate::scores::{Base, Scores, Summary};
 use crate::separation::Separation;
@@ -132,6 +133,19 @@ impl<'a> Windows<'a> {
             (idx, targets.narrow(1, targets.size()[1] - a, a))
         })
     }
+}
+
+/// An error where positions think of all others, but only some are scored: the others would be missing.
+pub fn check_scored(ebm: &Ebm, windows: &Windows) -> Result<(), Error> {
+    let some = windows.corpus.problems().is_some() || windows.scored < windows.block_size;
+    if some && ebm.thinks_of_all() {
+        return Err(Error::Request(
+            "with model.refine_reduction=mean or model.use_soft_tokens=true every position thinks of all others, but stride and \
+             data=addition score only some; use model.refine_reduction=sum and hard tokens"
+                .to_owned(),
+        ));
+    }
+    Ok(())
 }
 
 /// A way of predicting.

@@ -15,7 +15,7 @@ const KEPT_OF_BLOCK: u128 = 16;
 const KEPT_OF_HEAD: u128 = 3;
 
 /// An error where training takes more memory than there is: weights, gradients and AdamW's two moments, and what is kept for the
-/// backward pass. Only the CPU's memory is looked at, and never is less enough.
+/// backward pass. Only the CPU's memory is looked at.
 pub fn check_training(config: &Config, device: Device) -> Result<(), Error> {
     let (model, data) = (&config.model, &config.data);
     let [tokens, l, c, v] =

@@ -187,8 +187,10 @@ impl CausalSelfAttention {
         let scores = Tensor::cat(&[q.matmul(&ks.transpose(2, 3)) + mask, own], -1) / (d as f64).sqrt(); // (B, H, T, S + 1)
         let att = scores.softmax(-1, None);
         let s = ks.size()[2];
+        let att = att.to_kind(vs.kind());
         let y = att.narrow(-1, 0, s).matmul(vs) + att.narrow(-1, s, 1) * v; // (B, H, T, d)
-        self.c_proj.forward(&y.transpose(1, 2).reshape([b, t, c]), pass.compute)
+        let y = self.c_proj.forward(&y.transpose(1, 2).reshape([b, t, c]), pass.compute);
+        dropout(&y, self.dropout, pass.train)
     }
 }
 

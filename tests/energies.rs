@@ -10,8 +10,9 @@ mod python;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard};
 
-use nanoebm::checkpoint::{self, Extra};
-use nanoebm::config::{Config, EnergyFamily, ModelConfig};
+use nanoebm::checkpoint::{self, Checkpoint, Extra};
+use nanoebm::config::{Config, ContextConfig, EnergyFamily, EvalConfig, ModelConfig};
+use nanoebm::context::FastWeights;
 use nanoebm::ebm::Ebm;
 use nanoebm::optim::AdamW;
 use nanoebm::provenance::Provenance;
@@ -49,7 +50,7 @@ fn model(energy: EnergyFamily, over: impl Fn(&mut ModelConfig)) -> Ebm {
 
 fn batch(ebm: &Ebm) -> (Tensor, Tensor) {
     tch::manual_seed(6);
-    let text = Tensor::randint(ebm.config.vocab_size, [3, ebm.config.block_size + 1], (Kind::Int64, Device::Cpu));
+    let text = Tensor::randint(ebm.config.vocab_size, [4, ebm.config.block_size + 1], (Kind::Int64, Device::Cpu));
     let t = ebm.config.block_size;
     (text.narrow(1, 0, t).contiguous(), text.narrow(1, 1, t).contiguous())
 }
@@ -71,18 +72,22 @@ fn judge(ebm: &Ebm) -> serde_json::Map<String, serde_json::Value> {
     found.extend(optimizer.grads().into_iter().map(|(name, grad)| (format!("grad.{name}"), grad)));
 
     let dir = tempfile::tempdir().unwrap();
+    let (file, ours) = (dir.path().join("model.pt"), dir.path().join("ours.safetensors"));
+    save(&file, ebm, &optimizer);
+    write(&ours, &found);
+    python::TORCH.judge("energies.py", &file, &[ours.to_str().unwrap()]).as_object().unwrap().clone()
+}
+
+fn save(file: &Path, ebm: &Ebm, optimizer: &AdamW) {
     let extra = Extra {
         made_by: Provenance::here("none"),
         vocab: "abcdefghijk".to_owned(),
         position: Default::default(),
         best_val_nll: None,
         nonfinite: 0,
-        config,
+        config: Config { model: ebm.config.clone(), ..Config::default() },
     };
-    let (file, ours) = (dir.path().join("model.pt"), dir.path().join("ours.safetensors"));
-    checkpoint::save(&file, ebm, &optimizer, None, 0, &extra).unwrap();
-    write(&ours, &found);
-    python::TORCH.judge("energies.py", &file, &[ours.to_str().unwrap()]).as_object().unwrap().clone()
+    checkpoint::save(file, ebm, optimizer, None, optimizer.step, &extra).unwrap();
 }
 
 fn write(path: &Path, tensors: &[(String, Tensor)]) {
@@ -208,6 +213,43 @@ fn thinking_after_a_cache_is_thinking_without() {
             let difference = (both - whole[3].narrow(1, 0, 7)).abs().max().double_value(&[]);
             assert!(difference < 1e-5, "{energy}, in two parts: {difference}");
         });
+    }
+}
+
+/// Weights that follow a text score a chunk, System 2 included, before they have seen it; then they come down its energy.
+#[test]
+fn fast_weights_of_each_family_score_before_they_move() {
+    let _alone = alone();
+    for energy in [EnergyFamily::Mixture, EnergyFamily::Reread, EnergyFamily::Ebt] {
+        let ebm = model(energy, |_| {});
+        let (idx, targets) = batch(&ebm);
+        let mut optimizer = AdamW::new(ebm.params(), &Config::default().train, &ebm.config);
+        optimizer.backward(&ebm.forward(&idx, &targets, Some(2), TRAIN).loss);
+        optimizer.step(1e-3);
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("model.pt");
+        save(&file, &ebm, &optimizer);
+        let checkpoint = Checkpoint::read(&file).unwrap();
+        let frozen = Ebm::new(&ebm.config, Device::Cpu);
+        checkpoint.load_model(&frozen).unwrap();
+        let settings = ContextConfig { context_steps: 1, context_alpha: Some(0.02), ..EvalConfig::default().fast };
+        let mut fast = FastWeights::new(&ebm, &checkpoint, settings, Kind::Float).unwrap();
+        let chunk = |i: i64| (idx.narrow(0, i, 1), targets.narrow(0, i, 1));
+        let mut scores = |order: [i64; 3]| -> Vec<Tensor> {
+            fast.forget();
+            let mut scores = Vec::new();
+            for (idx, targets) in order.map(chunk) {
+                fast.read(&idx, &targets, |reading| scores.push(ebm.system2(reading, 3, EVAL)));
+            }
+            scores
+        };
+        let (one, other) = (scores([0, 1, 2]), scores([0, 1, 3]));
+        assert_eq!(one[..2], other[..2], "{energy}");
+        assert_eq!(one[0], no_grad(|| frozen.system2(&frozen.read(&chunk(0).0, EVAL), 3, EVAL)), "{energy}");
+        assert_ne!(scores([1, 0, 2])[1], one[0], "{energy}: what was read before counts");
+        fast.forget();
+        let falls: Vec<f64> = (0..4).map(|_| fast.score(&idx, &targets)).collect();
+        assert!(falls.windows(2).all(|pair| pair[1] < pair[0]), "{energy}: {falls:?}");
     }
 }
 

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use nanoebm::compare::{Comparison, Contender, compare, shared_block_size};
 use nanoebm::config::{self, Action, Candidate, CompareConfig, PictureFormat, Program};
-use nanoebm::eval::{Prediction, Windows};
+use nanoebm::data::Corpus;
+use nanoebm::eval::{Prediction, Windows, check_scored};
 use nanoebm::load::{Loaded, load};
 use nanoebm::program::{self, Output};
 use nanoebm::viz::compared::picture;
@@ -69,8 +70,12 @@ fn measure(config: &CompareConfig, output: Output) -> anyhow::Result<Comparison>
     });
     let contenders: Vec<Contender> = contenders.collect::<anyhow::Result<_>>()?;
     let block_size = shared_block_size(&contenders, config.block_size)?;
+    check_problems(&loaded, &corpus, block_size)?;
     loaded.iter().filter_map(|loaded| loaded.doubts(&corpus)).for_each(|doubts| eprintln!("⚠ {doubts}"));
     let mut windows = Windows::consecutive(&corpus, config.split.into(), block_size)?;
+    for contender in &contenders {
+        check_scored(contender.ebm, &windows)?;
+    }
     windows.offsets.truncate(config.max_windows.map_or(usize::MAX, |n| n as usize));
     if output == Output::Text {
         contenders.iter().zip(&loaded).for_each(|(contender, loaded)| introduce(contender, loaded));
@@ -85,6 +90,19 @@ fn measure(config: &CompareConfig, output: Output) -> anyhow::Result<Comparison>
     let comparison = compare(&contenders, &windows, work, |n| bar.inc(n));
     bar.finish_and_clear();
     Ok(comparison)
+}
+
+/// Problems are compared by models of the same problems, whole.
+fn check_problems(loaded: &[Loaded], corpus: &Corpus, block_size: i64) -> anyhow::Result<()> {
+    let Some(adder) = corpus.problems() else { return Ok(()) };
+    if let Some(other) = loaded.iter().find(|other| other.problems() != Some(adder)) {
+        let (one, other) = (corpus.path.display(), other.checkpoint.path.display());
+        anyhow::bail!("{other} was not trained on {one}: models that add are compared on their common problems");
+    }
+    if block_size != adder.block_size() {
+        anyhow::bail!("block_size={block_size} cuts problems of {} characters; leave it out", adder.block_size());
+    }
+    Ok(())
 }
 
 /// What is changed in a candidate's model: `model.key=value` with spaces between.

@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 
 use nanoebm::calibration::training_windows;
-use nanoebm::config::{self, Action, ConfigError, ContextConfig, EvalConfig, Program};
+use nanoebm::config::{self, Action, ConfigError, ContextConfig, EnergyFamily, EvalConfig, Program};
 use nanoebm::data::Corpus;
-use nanoebm::eval::{Report, Windows, evaluate};
+use nanoebm::eval::{Report, Windows, check_scored, evaluate};
 use nanoebm::exact::Exact;
 use nanoebm::load::load;
 use nanoebm::program::{self, Output};
@@ -56,7 +56,12 @@ fn measure(config: &EvalConfig, output: Output) -> anyhow::Result<Report> {
         eprintln!("⚠ {doubts}");
     }
     let mut windows = windows(config, &corpus, ebm.config.block_size)?;
+    check_scored(ebm, &windows)?;
     windows.offsets.truncate(config.max_windows.map_or(usize::MAX, |n| n as usize));
+    if config.separation && ebm.config.energy == EnergyFamily::Ebt {
+        let problem = "separation=true tells texts apart by System 1's energies, which model.energy=ebt does not have";
+        return Err(ConfigError::Relation(problem.to_owned()).into());
+    }
     let count = windows.offsets.len();
     let compute = train::kind(config.dtype);
     let follows = config.fast.context_steps > 0;

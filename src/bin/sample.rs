@@ -4,7 +4,7 @@ use std::io::{Write, stdout};
 use std::process::ExitCode;
 
 use nanoebm::addition::Addition;
-use nanoebm::config::{self, Action, Mode, Program, SampleConfig};
+use nanoebm::config::{self, Action, EnergyFamily, Mode, Program, SampleConfig};
 use nanoebm::data::Vocab;
 use nanoebm::load::{Loaded, load};
 use nanoebm::sample::{Chooser, Generation, encode_prompt};
@@ -37,8 +37,11 @@ fn sample(config: &SampleConfig, quiet: bool) -> anyhow::Result<()> {
     let prompt = program::read_prompt(&config.prompt)?;
     let device = device::resolve(&config.device)?;
     let loaded = load(config.checkpoint.as_deref(), &config.out_dir, &config.model, device)?;
+    if loaded.ebm.config.energy == EnergyFamily::Ebt && (config.mode == Mode::Fast || config.think_steps == 0) {
+        anyhow::bail!("model.energy=ebt predicts nothing without thinking: mode=think and think_steps of 1 or more");
+    }
     if let Some(adder) = loaded.problems() {
-        return add(&loaded, adder, config, &prompt);
+        return add(&loaded, adder, config, &prompt, quiet);
     }
     let vocab = loaded.vocab(Some(&config.data_path))?;
     let (ids, dropped) = encode_prompt(&vocab, &prompt);
@@ -91,11 +94,17 @@ fn sample(config: &SampleConfig, quiet: bool) -> anyhow::Result<()> {
 }
 
 /// The answer of a model that adds: `12+345=357`.
-fn add(loaded: &Loaded, adder: Addition, config: &SampleConfig, prompt: &str) -> anyhow::Result<()> {
+fn add(loaded: &Loaded, adder: Addition, config: &SampleConfig, prompt: &str, quiet: bool) -> anyhow::Result<()> {
+    if config.fast.context_steps > 0 {
+        anyhow::bail!("context_steps reads a text, and this model adds; leave it out");
+    }
     let Some(problem) = adder.parse(prompt) else {
         let digits = adder.answer_len() - 1;
         anyhow::bail!("{prompt:?} is no sum; this model adds two numbers of up to {digits} digits: prompt=\"12+7\"");
     };
+    if !quiet {
+        loaded.notes.iter().for_each(|note| program::say(note));
+    }
     let vocab = Addition::vocab();
     let (ids, _) = encode_prompt(&vocab, &adder.question(problem));
     tch::manual_seed(config.seed);

@@ -277,7 +277,10 @@ impl Checkpoint {
     /// the `same_characters`. The names of the model's others, which stay as they are.
     pub fn load_what_fits(&self, ebm: &Ebm, same_characters: bool) -> Result<Vec<String>, StateError> {
         let mut tensors = self.model_tensors()?;
-        tensors.retain(|name, _| same_characters || ![WTE, ENERGY_HEAD].contains(name));
+        // What thinking adds has rows for characters as well, and another energy's step size means something else.
+        let of_characters = |name: &str| [WTE, ENERGY_HEAD].contains(&name) || name.starts_with("thinking.");
+        let same_energy = self.model.energy == ebm.config.energy;
+        tensors.retain(|name, _| (same_characters || !of_characters(name)) && (same_energy || *name != "alpha"));
         let mut others = Vec::new();
         for (name, mut target) in state_dict(ebm).into_iter().filter(|(name, _)| name != LM_HEAD) {
             let source = tensors.get(name.as_str());

@@ -31,7 +31,7 @@ pub struct ModelConfig {
     pub alpha_value: f64,
     /// Scale of the noise added in refinement while training.
     pub langevin_noise: f64,
-    /// Two consecutive energy changes below this end refinement.
+    /// Two consecutive changes of the mean energy below this end refinement; with `adaptive` one change of a position's own.
     pub energy_convergence_threshold: f64,
     /// First training steps, which train System 1 only.
     pub warmup_steps_no_refine: i64,
@@ -77,7 +77,7 @@ pub struct ModelConfig {
     pub think_max_move: f64,
     /// Weight of System 1's cross-entropy beside System 2's.
     pub aux_ce_weight: f64,
-    /// With soft tokens: whether the mixture counts as a constant in the gradient.
+    /// Whether energies that see the prediction, with soft tokens or `energy=mixture`, count as constants in the gradient.
     pub mixture_stopgrad: bool,
     /// Weight of the in-batch InfoNCE term.
     pub info_nce_weight: f64,

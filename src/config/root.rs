@@ -7,7 +7,8 @@ use serde::de::DeserializeOwned;
 use serde_yaml::Value;
 
 use super::choice::{
-    Context, ContextWeights, ContrastiveEnergy, Dtype, EnergyFamily, Mode, PictureFormat, Split, VizMode,
+    Context, ContextWeights, ContrastiveEnergy, Dtype, EnergyFamily, Mode, PictureFormat, RefineReduction, Split,
+    VizMode,
 };
 use super::error::ConfigError;
 use super::schema::{self, Field, Kind, field, optional, show};
@@ -253,6 +254,9 @@ fn check_ebt(config: &Config) -> Result<(), ConfigError> {
         EnergyFamily::Ebt if config.train.remat => {
             "train.remat=true keeps no keys of the text, which model.energy=ebt attends to; give one"
         }
+        EnergyFamily::Ebt if model.aux_ce_weight > 0.0 => {
+            "model.aux_ce_weight is a part of System 1's loss, and model.energy=ebt starts from noise; give one"
+        }
         EnergyFamily::Ebt if model.use_contrastive || model.info_nce_weight > 0.0 => {
             "model.energy=ebt has no energies of single tokens, which contrastive losses compare; give one"
         }
@@ -271,6 +275,11 @@ fn check_problems(config: &Config) -> Result<(), ConfigError> {
             config.data.digits,
             adder.block_size()
         )));
+    }
+    if config.model.use_soft_tokens || config.model.refine_reduction == RefineReduction::Mean {
+        let problem = "data=addition scores answers alone: model.use_soft_tokens and model.refine_reduction=mean, where every position \
+                       thinks of all others, do not go with it";
+        return Err(ConfigError::Relation(problem.to_owned()));
     }
     if config.model.use_contrastive && config.model.contrastive_energy == ContrastiveEnergy::SameToken {
         let problem = "model.contrastive_energy=same_token reads the targets as a text, which the answers of data=addition are not; use \

@@ -40,7 +40,7 @@ impl Correction {
 
     /// e′ (B, T, V) for probabilities p (B, T, V), given e (B, T, V), hidden states h (B, T, C) and the energy head W (V, C).
     pub fn energies(&self, p: &Tensor, energies: &Tensor, h: &Tensor, head: &Tensor, pass: Pass) -> Tensor {
-        let mean = p.matmul(head); // (B, T, V) @ (V, C) → (B, T, C)
+        let mean = p.matmul(&head.to_kind(Kind::Float)); // (B, T, V) @ (V, C) → (B, T, C)
         let seen = Tensor::cat(&[&h.expand_as(&mean), &mean], -1); // (B, T, 2 C)
         let correction = self.c_proj.forward(&self.c_fc.forward(&seen, pass.compute).gelu("none"), pass.compute);
         energies + correction.to_kind(Kind::Float) * self.scale.tanh()

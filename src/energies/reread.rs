@@ -4,7 +4,8 @@
 //! & Hopfield's, 2016). The drive d says how much the text calls for each: it holds the last J characters, each place with a table of its
 //! own, and the hidden state. A pattern that is called for and that the candidate p·W does not supply costs energy.
 //!
-//! F is convex in p, so that it has one minimum, and longer thinking comes closer to it whatever the number of steps in training was.
+//! F is convex in p, so that it has one minimum, and with steps that are small enough longer thinking comes closer to it, whatever the
+//! number of steps in training was.
 //! Descent is mirror descent: the step is ∂F/∂p, in logits,
 //!
 //!     x ← x − α (e + log p − relu(a)·U·Wᵀ)    (up to a constant, which softmax does not see)
@@ -26,6 +27,8 @@ fn embedding_scale(config: &ModelConfig) -> f64 {
 
 /// γ: how far a candidate supplies what is called for. At 0 the memory's term is linear in p; the larger, the smaller steps must be.
 const FEEDBACK: f64 = 0.5;
+/// Up to so many positions the factors of the patterns are applied one after another.
+const FEW: i64 = 32;
 /// Standard deviation of the candidates' embeddings once they are scaled, and of U.
 const CANDIDATE_STD: f64 = 0.1;
 const PATTERN_STD: f64 = 0.05;
@@ -84,7 +87,9 @@ impl Memory {
 
     /// The energy of predictions after positions with this drive (B, T, M) and System 1's energies (B, T, V).
     pub fn energy<'a>(&self, energies: &'a Tensor, drive: &'a Tensor, pass: Pass) -> Reread<'a> {
-        let patterns = (&self.wte * self.scale).matmul(&self.c_fc.weight.tr()); // (V, C) @ (C, M) → (V, M)
+        let (wte, u) = (&self.wte * self.scale, &self.c_fc.weight);
+        let positions = drive.size()[0] * drive.size()[1];
+        let patterns = if positions > FEW { vec![wte.matmul(&u.tr())] } else { vec![wte, u.tr()] };
         Reread { patterns, energies, drive, compute: pass.compute }
     }
 }
@@ -97,8 +102,8 @@ fn hidden(config: &ModelConfig) -> i64 {
 /// The energy F of each position.
 #[derive(Debug)]
 pub struct Reread<'a> {
-    /// What each token supplies of each pattern: W·Uᵀ (V, M)
-    patterns: Tensor,
+    /// What each token supplies of each pattern, W·Uᵀ (V, M); for few positions its factors, whose product would cost more than it saves
+    patterns: Vec<Tensor>,
     energies: &'a Tensor,
     drive: &'a Tensor,
     compute: Kind,
@@ -111,9 +116,10 @@ impl Energy for Reread<'_> {
         let p = log_p.exp();
         let product =
             |a: &Tensor, b: &Tensor| a.to_kind(self.compute).matmul(&b.to_kind(self.compute)).to_kind(Kind::Float);
-        let supplied = product(&p, &self.patterns); // (B, T, V) @ (V, M) → (B, T, M)
+        let supplied = self.patterns.iter().fold(p.shallow_clone(), |x, factor| product(&x, factor)); // (B, T, V) → (B, T, M)
         let missing = (self.drive - supplied * FEEDBACK).relu();
-        let called = product(&missing, &self.patterns.tr()); // (B, T, M) @ (M, V) → (B, T, V)
+        let back = self.patterns.iter().rev();
+        let called = back.fold(missing.shallow_clone(), |x, factor| product(&x, &factor.tr())); // (B, T, M) → (B, T, V)
         let own = self.energies + log_p;
         let grad = &own - called;
         let cost = missing.square().sum_dim_intlist([-1i64].as_slice(), true, None::<Kind>) / (2.0 * FEEDBACK);

@@ -40,7 +40,7 @@ pub struct Gap {
     pub positions: usize,
     /// Windows in which the model's early stop ended the loop; they stay where they are
     pub early_stops: usize,
-    /// Expected energy E_k after each step
+    /// Energy E_k after each step: the expected one, or for other families than the linear what thinking descends
     pub energy: Vec<Spread>,
     /// E_0 − E_k of each position
     pub gap: Vec<Spread>,
@@ -53,7 +53,7 @@ pub fn path_energies(trajectory: &[Tensor], energy: impl Fn(&Tensor) -> Tensor) 
 }
 
 impl Gap {
-    /// From expected energies (K + 1, positions).
+    /// From energies (K + 1, positions).
     pub fn new(energies: &Tensor, windows: usize, early_stops: usize) -> Self {
         let rows = |t: &Tensor| -> Vec<Spread> { (0..t.size()[0]).map(|k| Spread::of(&t.get(k))).collect() };
         Self {
@@ -85,8 +85,8 @@ pub fn gap(ebm: &Ebm, corpus: &Corpus, offsets: &[usize], config: &VizConfig) ->
         .iter()
         .map(|&offset| {
             no_grad(|| {
-                let (idx, _) = corpus.batch(Split::Val, &[offset], ebm.config.block_size, ebm.device());
-                let reading = fine(ebm, &ebm.read(&idx, pass));
+                let (idx, targets) = corpus.batch(Split::Val, &[offset], ebm.config.block_size, ebm.device());
+                let reading = fine(ebm, &ebm.read(&idx, pass).last(targets.size()[1]));
                 let mut trajectory = ebm.trajectory(&reading, config.think_steps, pass);
                 early_stops += usize::from(trajectory.len() <= steps);
                 while trajectory.len() <= steps {
@@ -139,8 +139,7 @@ fn figure(numbers: &Gap) -> Result<Figure, Error> {
             ("10–90 % of positions".to_owned(), Sample::Fill(COLOURS[0].mix(0.25))),
         ];
         let rest = legend(&rest, &entries)?;
-        let panels =
-            [("expected energy", "E, nats", &numbers.energy), ("fall since System 1", "E₀ − E, nats", &numbers.gap)];
+        let panels = [("energy", "E, nats", &numbers.energy), ("fall since System 1", "E₀ − E, nats", &numbers.gap)];
         for ((title, label, rows), half) in panels.into_iter().zip(rest.split_evenly((1, 2))) {
             let points = |value: fn(&Spread) -> f64| -> Vec<(f64, f64)> {
                 rows.iter().enumerate().map(|(k, s)| (k as f64, value(s))).collect()

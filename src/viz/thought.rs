@@ -96,9 +96,9 @@ impl<'a> Thought<'a> {
     pub fn early_stop(&self) -> Option<String> {
         let (taken, asked) = (self.steps() as i64, self.think_steps);
         let threshold = self.ebm.config.energy_convergence_threshold;
-        (taken < asked).then(|| {
-            format!("early stop after {taken} of {asked} steps: two changes of the mean energy below {threshold}")
-        })
+        let why =
+            if self.ebm.config.adaptive { "every position's last change" } else { "two changes of the mean energy" };
+        (taken < asked).then(|| format!("early stop after {taken} of {asked} steps: {why} below {threshold}"))
     }
 
     /// The energy J that the loop descends, of each x (N, V) at the position that is looked at; with soft tokens the other

@@ -79,6 +79,14 @@ fn families_and_contrastive_training_add_too() {
     ]
     .concat();
     desk.train(&[words.as_slice(), &[&from, "train.max_steps=22"]].concat()).succeeds();
+    desk.viz(&["mode=negatives"]).succeeds();
+    desk.viz(&["mode=gap"]).succeeds();
+    let same = [&from.replace("load_checkpoint", "a"), &from.replace("load_checkpoint", "b"), "max_windows=20"]
+        .map(String::from);
+    let same: Vec<&str> = same.iter().map(String::as_str).collect();
+    desk.compare(&same).succeeds();
+    desk.refuses(desk.compare(&[same.as_slice(), &["block_size=5"]].concat()), 1, &["block_size=5", "8 characters"]);
+    desk.refuses(desk.sample(&["prompt=1+2", "context_steps=1"]), 1, &["context_steps"]);
     let other = [words.as_slice(), &[&from, "train.max_steps=25", "data.reverse=false"]].concat();
     desk.refuses(desk.train(&other), 1, &["allow_other_data"]);
 }
@@ -88,7 +96,12 @@ fn the_window_is_as_long_as_a_problem() {
     let desk = Desk::new();
     desk.refuses(desk.train(&["data=addition"]), 2, &["data.block_size=16", "11"]);
     desk.refuses(
-        desk.train(&["data=addition", "data.block_size=11", "model=upstream", "model.use_contrastive=true"]),
+        desk.train(&[
+            "data=addition",
+            "data.block_size=11",
+            "model.contrastive_energy=same_token",
+            "model.use_contrastive=true",
+        ]),
         2,
         &["same_token"],
     );

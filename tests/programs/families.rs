@@ -34,7 +34,8 @@ fn each_trains_is_measured_writes_and_is_drawn() {
         for mode in pictures {
             desk.viz(&[&format!("mode={mode}"), "think_steps=3", "max_new_tokens=5"]).succeeds();
         }
-        desk.eval(&["separation=true", "max_windows=5"]).succeeds();
+        desk.sample(&["--quiet", "prompt=First", "max_new_tokens=5", "dtype=bfloat16"]).succeeds();
+        desk.eval(&["dtype=bfloat16", "max_windows=5"]).succeeds();
     }
 }
 
@@ -63,6 +64,19 @@ fn one_family_does_not_go_on_from_another() {
     );
 }
 
+/// What has its meaning in one energy does not go over to another: the step size, and rows of characters.
+#[test]
+fn another_family_takes_over_what_fits() {
+    let desk = Desk::new();
+    desk.train(&["model.think_lr=0.25"]).succeeds();
+    let from = desk.arg("load_checkpoint", "final.pt");
+    let resumed = desk.train(&[&from, "model=mixture", "train.max_steps=7", "train.allow_other_shape=true"]).succeeds();
+    resumed.says("begin").says("alpha").says("thinking.c_fc.weight");
+    let runs = desk.runs();
+    let rows = super::desk::metrics(&runs[1]);
+    assert!((rows[0]["alpha"].as_f64().unwrap() - 1.0).abs() < 0.01, "{rows:?}");
+}
+
 #[test]
 fn what_excludes_one_another_is_said() {
     let desk = Desk::new();
@@ -72,6 +86,8 @@ fn what_excludes_one_another_is_said() {
     desk.refuses(desk.train(&["model=ebt", "model.contrastive_type=cd"]), 2, &["contrastive", "ebt"]);
     desk.train(&["model=ebt"]).succeeds();
     desk.refuses(desk.eval(&["context_steps=1", "context_weights=head"]), 1, &["head", "ebt"]);
+    desk.refuses(desk.eval(&["separation=true"]), 2, &["separation", "ebt"]);
+    desk.refuses(desk.sample(&["mode=fast"]), 1, &["ebt", "think"]);
 }
 
 #[test]
@@ -106,4 +122,5 @@ fn a_sliding_window_scores_its_last_characters() {
     assert_eq!(report(&desk, &["stride=16"])["nll_s1"], apart["nll_s1"]);
     desk.refuses(desk.eval(&["stride=17"]), 2, &["stride"]);
     desk.refuses(desk.eval(&["stride=4", "context_steps=1"]), 2, &["stride", "context_steps"]);
+    desk.refuses(desk.eval(&["stride=4", "model.refine_reduction=mean"]), 1, &["stride", "refine_reduction"]);
 }
