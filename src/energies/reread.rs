@@ -7,9 +7,7 @@
 //! F is convex in p, so that it has one minimum, and with steps that are small enough longer thinking comes closer to it, whatever the
 //! number of steps in training was.
 //! Descent is mirror descent: the step is ∂F/∂p, in logits,
-//!
-//!     x ← x − α (e + log p − relu(a)·U·Wᵀ)    (up to a constant, which softmax does not see)
-//!
+//! `x ← x − α (e + log p − relu(a)·U·Wᵀ)` up to a constant, which softmax does not see,
 //! where α = 1 would do it in one step if a did not depend on p. All is closed form: training needs no second derivative.
 
 use tch::{Kind, Tensor};
