@@ -41,7 +41,7 @@ pub fn fit_temperature(
 ) -> f64 {
     let mut chunks = Vec::new();
     for (idx, targets) in windows.batches(batch_size, ebm.device()) {
-        let reading = no_grad(|| ebm.read(&idx, Pass::eval(compute)).last(targets.size()[1]));
+        let reading = no_grad(|| ebm.read_for(&idx, &targets, Pass::eval(compute)));
         let logits = -reading.energies; // (B, A, V)
         progress(idx.size()[0] as u64);
         chunks.push((logits, targets));

@@ -183,11 +183,11 @@ impl<F: FnMut(&Reading)> Energy for TextEnergy<'_, '_, F> {
         let frozen = settings.context_weights == ContextWeights::Head; // the gradient begins at the hidden states
         let (value, mut grad) = tch::with_grad(|| {
             let reading = if frozen {
-                ebm.read_hidden(self.idx, &no_grad(|| ebm.hidden_states(self.idx, *pass)), *pass)
+                let h = no_grad(|| ebm.hidden_states(self.idx, *pass));
+                ebm.read_hidden(self.idx, &h, *pass).last(self.targets.size()[1])
             } else {
-                ebm.read(self.idx, *pass)
+                ebm.read_for(self.idx, self.targets, *pass)
             };
-            let reading = reading.last(self.targets.size()[1]);
             if let Some(mut look) = self.look.borrow_mut().take() {
                 no_grad(|| look(&reading.detach()));
             }

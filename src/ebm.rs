@@ -195,6 +195,11 @@ impl Ebm {
         self.read_hidden(idx, &self.hidden_states(idx, pass), pass)
     }
 
+    /// [`Ebm::read`] for the positions (B, A) that `targets` follow: the last A, which of a text are all.
+    pub fn read_for(&self, idx: &Tensor, targets: &Tensor, pass: Pass) -> Reading {
+        self.read(idx, pass).last(targets.size()[1])
+    }
+
     /// [`Ebm::read`] with hidden states (B, T, C) that are known already; `energy=ebt` needs more than those.
     pub fn read_hidden(&self, idx: &Tensor, h: &Tensor, pass: Pass) -> Reading {
         self.reading(idx, h, None, pass)
@@ -348,15 +353,13 @@ impl Ebm {
     pub fn forward(&self, idx: &Tensor, targets: &Tensor, refine_steps: Option<i64>, pass: Pass) -> Output {
         let (first, remat) = if pass.remat {
             let (h, remat) = self.transformer.forward_remat(idx, pass);
-            (self.read_hidden(idx, &h, pass), Some(remat))
+            (self.read_hidden(idx, &h, pass).last(targets.size()[1]), Some(remat))
         } else {
-            (self.read(idx, pass), None)
+            (self.read_for(idx, targets, pass), None)
         };
-        let answers = targets.size()[1]; // the last positions: of a text all
-        let first = first.last(answers);
         // Difference 4: the original refines on a second pass, with other dropout masks.
         let again = pass.train && !self.config.share_hidden && refine_steps.is_some();
-        let second = again.then(|| self.read(idx, pass).last(answers));
+        let second = again.then(|| self.read_for(idx, targets, pass));
         let reading = second.as_ref().unwrap_or(&first);
         let logits = match refine_steps {
             Some(steps) => self.system2(reading, steps, pass), // (B, A, V)

@@ -206,7 +206,7 @@ pub fn measure(
         };
         match &mut fast {
             Some(fast) => fast.read(&idx, &targets, score),
-            None => no_grad(|| score(&ebm.read(&idx, pass).last(targets.size()[1]))),
+            None => no_grad(|| score(&ebm.read_for(&idx, &targets, pass))),
         }
         progress(idx.size()[0] as u64);
     }

@@ -24,7 +24,7 @@ pub fn exact(windows: &Windows, predictions: &[Prediction], scores: &[Scores]) -
         row.insert("name".to_owned(), name.into());
         row.insert("problems".to_owned(), chosen.len().into());
         for (prediction, scores) in predictions.iter().zip(scores) {
-            let right = chosen.iter().filter(|&&i| scores.exact[i]).count();
+            let right = chosen.iter().filter(|&&i| scores.is_exact(i)).count();
             row.insert(prediction.to_string(), (right as f64 / chosen.len() as f64).into());
         }
         (!chosen.is_empty()).then_some(row)
@@ -75,15 +75,24 @@ mod tests {
     use super::*;
     use crate::addition::Addition;
     use crate::data::{Corpus, Split};
+    use crate::scores::Base;
+    use tch::{Device, Kind};
 
     #[test]
     fn right_answers_are_counted_by_kind() {
         let corpus = Corpus::addition(Addition::new(2, true));
         let mut windows = Windows::consecutive(&corpus, Split::Val, Addition::new(2, true).block_size()).unwrap();
         windows.offsets.truncate(400);
-        let wrong_at_two_carries = |n: &usize| Addition::new(2, true).problem(Split::Val, *n).carries() != 2;
+        // Wrong in one digit wherever there are two carries.
         let mut scores = Scores::default();
-        scores.exact = windows.offsets.iter().map(wrong_at_two_carries).collect();
+        for (&n, (_, targets)) in windows.offsets.iter().zip(windows.batches(1, Device::Cpu)) {
+            let predicted = targets.copy();
+            if Addition::new(2, true).problem(Split::Val, n).carries() == 2 {
+                let _ = predicted.narrow(1, 1, 1).fill_(0); // a plus
+            }
+            let logits = predicted.one_hot(corpus.vocab.len() as i64).to_kind(Kind::Float); // (1, A, V)
+            scores.add(&logits, &targets, &Base::new(&-&logits));
+        }
         let found = exact(&windows, &[Prediction::Steps(0)], &[scores]).unwrap();
         let share = |name: &str| {
             let row = found.0.iter().find(|row| row["name"] == name).unwrap();

@@ -75,9 +75,6 @@ pub struct Scores {
     /// For each window the means over its positions, then of each bin the sum of accuracy − confidence over its positions, by T:
     /// the calibration error of any set of windows is made of these.
     windows: Vec<[f64; MEANS + BINS]>,
-    /// Whether the likeliest character is the text's at every position of a window: with problems, whether the answer that System 1
-    /// or 2 writes without drawing is right
-    pub exact: Vec<bool>,
     /// Steps of thinking taken, summed over positions, and the number of positions
     steps: (f64, f64),
 }
@@ -99,8 +96,6 @@ impl Scores {
         let rows = Vec::<f64>::try_from(rows.reshape([-1])).unwrap_or_default(); // read from the device: one number per measure
         let (rows, _) = rows.as_chunks();
         self.windows.extend_from_slice(rows);
-        let exact = correct.all_dim(1, false); // (B)
-        self.exact.extend(Vec::<bool>::try_from(exact).unwrap_or_default()); // read from the device
     }
 
     /// Adds the steps that the positions of a trajectory, predictions (B, T, V) one after another, took: those that changed something.
@@ -115,6 +110,13 @@ impl Scores {
     /// The mean over positions of the number of steps taken, where they were counted.
     pub fn mean_steps(&self) -> Option<f64> {
         (self.steps.1 > 0.0).then(|| self.steps.0 / self.steps.1)
+    }
+
+    /// Whether the likeliest character is the text's at every position of a window: with problems, whether the answer that System 1
+    /// or 2 writes without drawing is right.
+    pub fn is_exact(&self, window: usize) -> bool {
+        let [_, accuracy, ..] = self.windows[window];
+        accuracy == 1.0 // a mean of ones
     }
 
     /// Number of windows.

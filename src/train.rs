@@ -372,7 +372,7 @@ impl Run {
         let windows = self.corpus.windows(Split::Val, data.block_size, 1)?;
         let offsets = spread(windows, data.batch_size as usize);
         let (idx, targets) = self.corpus.batch(Split::Val, &offsets, data.block_size, self.ebm.device());
-        let (energies, logits) = self.predict(&idx, targets.size()[1], pass);
+        let (energies, logits) = self.predict(&idx, &targets, pass);
         let p_data = energy::token_energies(&logits.softmax(-1, None), &targets);
         for (name, values) in [("val/energies", energies), ("val/p_data", p_data)] {
             let values = Vec::<f32>::try_from(values.reshape([-1])).unwrap_or_default(); // read from the device
@@ -382,10 +382,10 @@ impl Run {
         self.tracker.text(done, "sample", &text)
     }
 
-    /// The energies after the last A positions of a batch (B, T) and System 2's logits, (B, A, V) each.
-    fn predict(&self, idx: &Tensor, answers: i64, pass: Pass) -> (Tensor, Tensor) {
+    /// The energies of a batch (B, T) where `targets` (B, A) follow and System 2's logits, (B, A, V) each.
+    fn predict(&self, idx: &Tensor, targets: &Tensor, pass: Pass) -> (Tensor, Tensor) {
         no_grad(|| {
-            let reading = self.ebm.read(idx, pass).last(answers);
+            let reading = self.ebm.read_for(idx, targets, pass);
             let logits = self.ebm.system2(&reading, self.config.model.refine_steps, pass);
             (reading.energies, logits)
         })
@@ -399,7 +399,7 @@ impl Run {
         let mut sums = Vec::new();
         for offsets in offsets.chunks(data.batch_size as usize) {
             let (idx, targets) = self.corpus.batch(split, offsets, data.block_size, self.ebm.device());
-            let (energies, logits) = self.predict(&idx, targets.size()[1], pass);
+            let (energies, logits) = self.predict(&idx, &targets, pass);
             sums.push([-energies, logits].map(|logits| cross_entropy(&logits, &targets).double_value(&[])));
         }
         let n = sums.len() as f64;

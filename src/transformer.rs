@@ -173,9 +173,7 @@ impl CausalSelfAttention {
         let y = y.transpose(1, 2).reshape([b, t, c]); // (B, H, T, C/H) → (B, T, C)
         dropout(&self.c_proj.forward(&y, pass.compute), self.dropout, pass.train)
     }
-}
 
-impl CausalSelfAttention {
     /// Candidates x (B, T, C), each of which attends to the tokens' keys and values (B, H, S, d) where `mask` (T, S) is 0, and to itself,
     /// from ops that have second derivatives → (B, T, C)
     fn forward_candidates(&self, x: &Tensor, (ks, vs): &(Tensor, Tensor), mask: &Tensor, pass: Pass) -> Tensor {
@@ -251,9 +249,7 @@ impl Block {
         let x = wanted.of(x) + self.attn.forward(&self.ln_1.forward(x), wanted, past, pass);
         &x + self.mlp.forward(&self.ln_2.forward(&x), pass)
     }
-}
 
-impl Block {
     /// Candidates beside the text (B, T, C) → (B, T, C)
     fn forward_candidates(&self, x: &Tensor, tokens: &(Tensor, Tensor), mask: &Tensor, pass: Pass) -> Tensor {
         let x = x + self.attn.forward_candidates(&self.ln_1.forward(x), tokens, mask, pass);

@@ -76,11 +76,6 @@ pub(crate) enum Evidence {
 }
 
 impl Reading {
-    /// Energies (B, T, V) that stand for themselves.
-    pub fn of(energies: &Tensor) -> Self {
-        Self { energies: energies.shallow_clone(), evidence: Evidence::None }
-    }
-
     /// The same of the last `n` positions.
     pub fn last(&self, n: i64) -> Self {
         self.map(|x| x.narrow(1, x.size()[1] - n, n))
@@ -112,9 +107,9 @@ impl Reading {
         Self { energies: cat(&self.energies, &next.energies), evidence }
     }
 
-    /// In float64, where the energy is that of [`Reading::of`] alone: the original's steps of 10⁻⁶ logits are steps then, and no rounding.
+    /// System 1's energies alone in float64: the original's steps of 10⁻⁶ logits are steps then, and no rounding.
     pub(crate) fn fine(&self) -> Self {
-        Self::of(&self.energies.to_kind(Kind::Double))
+        Self { energies: self.energies.to_kind(Kind::Double), evidence: Evidence::None }
     }
 
     fn map(&self, f: impl Fn(&Tensor) -> Tensor) -> Self {

@@ -43,10 +43,7 @@ pub fn reading(loaded: &Loaded, corpus: &Corpus, config: &VizConfig) -> Result<R
     // The trained weights first: later the model's are others.
     let steps_of_thinking = fast.thinking_steps();
     let frozen = |(idx, targets): &(Tensor, Tensor)| {
-        no_grad(|| {
-            let reading = ebm.read(idx, pass).last(targets.size()[1]);
-            cross_entropy(&ebm.predict(&reading, steps_of_thinking, pass), targets)
-        })
+        no_grad(|| cross_entropy(&ebm.predict(&ebm.read_for(idx, targets, pass), steps_of_thinking, pass), targets))
     };
     let frozen: Vec<f64> = chunks.iter().map(|chunk| frozen(chunk).double_value(&[])).collect();
     let mut reading = Reading { steps, characters: Vec::new(), frozen: Vec::new(), following: Vec::new() };

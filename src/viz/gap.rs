@@ -86,7 +86,7 @@ pub fn gap(ebm: &Ebm, corpus: &Corpus, offsets: &[usize], config: &VizConfig) ->
         .map(|&offset| {
             no_grad(|| {
                 let (idx, targets) = corpus.batch(Split::Val, &[offset], ebm.config.block_size, ebm.device());
-                let reading = fine(ebm, &ebm.read(&idx, pass).last(targets.size()[1]));
+                let reading = fine(ebm, &ebm.read_for(&idx, &targets, pass));
                 let mut trajectory = ebm.trajectory(&reading, config.think_steps, pass);
                 early_stops += usize::from(trajectory.len() <= steps);
                 while trajectory.len() <= steps {

@@ -90,7 +90,7 @@ pub fn histograms(
                 ContrastiveEnergy::NextToken => &idx,
                 ContrastiveEnergy::SameToken => &targets,
             };
-            let reading = ebm.read(read, pass).last(targets.size()[1]);
+            let reading = ebm.read_for(read, &targets, pass);
             let thought = ebm.system2(&reading, config.think_steps, pass);
             let energies = reading.energies; // (B, T, V)
             let draw = chains.draw(batch.len() as i64);
