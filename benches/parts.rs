@@ -7,15 +7,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use nanoebm::batches::{Loader, Position};
 use nanoebm::checkpoint::{Archive, DType, Object, Storage, TensorRef};
 use nanoebm::config::{ModelConfig, TrainConfig};
 use nanoebm::data::Corpus;
+use nanoebm::data::batches::{Loader, Position};
 use nanoebm::ebm::Ebm;
 use nanoebm::energy::{Autograd, Descent, ExpectedEnergy, Noise, descend, free_energy};
-use nanoebm::optim::AdamW;
-use nanoebm::params::Params;
-use nanoebm::transformer::{CausalSelfAttention, Pass, Wanted};
+use nanoebm::model::{CausalSelfAttention, Pass, Wanted};
+use nanoebm::nn::optim::AdamW;
+use nanoebm::nn::params::Params;
 use tch::{Device, Kind, Tensor, no_grad};
 
 const F32: (Kind, Device) = (Kind::Float, Device::Cpu);

@@ -1,21 +1,21 @@
 //! The energy-based model: a transformer, an energy head, and two ways of predicting.
 //!
 //! * System 1 reads the energies off: `logits = −energies` (sign rule: see [`crate::energy`]).
-//! * System 2 starts there and descends an energy of its prediction (see [`crate::energies`]) for a few steps.
+//! * System 2 starts there and descends an energy of its prediction (see [`crate::energy`]) for a few steps.
 
 use tch::{Device, Kind, Reduction, Tensor, no_grad};
 
-use crate::cache::Cache;
 use crate::config::{ModelConfig, RefineReduction};
 use crate::contrastive::Phases;
-use crate::energies::ebt::Observed;
-use crate::energies::{Evidence, Family, Reading, soft_tokens};
+use crate::energy::ebt::Observed;
 use crate::energy::{self, Autograd, Descended, Descent, Energy, ExpectedEnergy, Noise};
+use crate::energy::{Evidence, Family, Reading, soft_tokens};
 use crate::metrics::Metrics;
-use crate::optim::AdamW;
-use crate::params::Params;
-use crate::remat::Remat;
-use crate::transformer::{Linear, Pass, Transformer, Wanted};
+use crate::model::{Linear, Pass, Transformer, Wanted};
+use crate::nn::cache::Cache;
+use crate::nn::optim::AdamW;
+use crate::nn::params::Params;
+use crate::nn::remat::Remat;
 
 /// Standard deviation of the energy head's weights: larger than the rest, so that energies differ from the start.
 const ENERGY_HEAD_STD: f64 = 0.1;

@@ -2,12 +2,12 @@
 
 use tch::{Kind, Tensor, no_grad};
 
-use crate::cache::Cache;
 use crate::config::{Context, Mode, SampleConfig};
 use crate::data::Vocab;
 use crate::ebm::Ebm;
-use crate::energies::Reading;
-use crate::transformer::{Pass, Wanted};
+use crate::energy::Reading;
+use crate::model::{Pass, Wanted};
+use crate::nn::cache::Cache;
 
 /// How a token is chosen from logits (temperature, then top-k, then top-p, then a draw or the best).
 #[derive(Debug, Clone, PartialEq)]

@@ -6,27 +6,27 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tch::{Kind, Tensor, no_grad};
 
-use crate::batches::{Batches, Position, mix, spread};
+use crate::checkpoint::provenance::Provenance;
 use crate::checkpoint::{self, Checkpoint, Extra, find};
 use crate::config::{Config, Dtype, EnergyFamily, OnNonfinite, to_yaml};
 use crate::contrastive::Contrastive;
+use crate::data::batches::{Batches, Position, mix, spread};
 use crate::data::{Corpus, Split};
 use crate::device;
 use crate::ebm::{Ebm, Output, cross_entropy};
 use crate::energy;
 use crate::error::Error;
 use crate::fs::{sync_dir, write_atomically};
-use crate::memory;
 use crate::metrics::{Metrics, row};
-use crate::nonfinite;
-use crate::optim::{AdamW, learning_rate};
-use crate::profile::Profile;
-use crate::provenance::Provenance;
-use crate::resume::{Start, read_corpus, resume};
-use crate::run_dir::{self, RunDir};
+use crate::model::Pass;
+use crate::nn::optim::{AdamW, learning_rate};
+use crate::run::dir::{self, RunDir};
+use crate::run::nonfinite;
+use crate::run::profile::Profile;
+use crate::run::ram;
+use crate::run::resume::{Start, read_corpus, resume};
 use crate::sample;
 use crate::tracking::{End, Trackers};
-use crate::transformer::Pass;
 
 /// Characters of the texts that evaluations show.
 const SAMPLE_LENGTH: usize = 300;
@@ -90,7 +90,7 @@ impl Run {
             corpus.windows(Split::Val, config.data.block_size, 1)?;
         }
 
-        memory::check_training(&config, device)?;
+        ram::check_training(&config, device)?;
         tch::manual_seed(config.train.seed);
         let ebm = Ebm::new(&config.model, device);
         let mut contrastive = Contrastive::new(&config.model);
@@ -102,7 +102,7 @@ impl Run {
         };
 
         let own = start.checkpoint.as_deref().filter(|_| !one_of_several && !start.apart);
-        let existing = own.and_then(|path| run_dir::of_checkpoint(path, &config.out_dir));
+        let existing = own.and_then(|path| dir::of_checkpoint(path, &config.out_dir));
         let (run_dir, tracker) = open_run(existing, &config, overrides, start.step)?;
         let mut run = Self {
             corpus: Arc::new(corpus),

@@ -9,10 +9,10 @@ mod golden;
 use golden::{Golden, Ladder};
 use nanoebm::checkpoint::Checkpoint;
 use nanoebm::config::{ContextConfig, ContextWeights, EvalConfig, TrainConfig};
-use nanoebm::context::FastWeights;
 use nanoebm::ebm::{Ebm, cross_entropy};
-use nanoebm::optim::AdamW;
-use nanoebm::transformer::Pass;
+use nanoebm::fast_weights::FastWeights;
+use nanoebm::model::Pass;
+use nanoebm::nn::optim::AdamW;
 use serde_json::json;
 use tch::{Kind, Tensor, no_grad};
 

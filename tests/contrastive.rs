@@ -8,8 +8,8 @@ mod golden;
 use golden::{Golden, Ladder};
 use nanoebm::config::{ContrastiveType, TrainConfig};
 use nanoebm::contrastive::{Contrastive, Draw};
-use nanoebm::optim::AdamW;
-use nanoebm::transformer::Pass;
+use nanoebm::model::Pass;
+use nanoebm::nn::optim::AdamW;
 use tch::{Kind, Tensor};
 
 const TRAIN: Pass = Pass { train: true, compute: Kind::Float, second_order: false, remat: false };

@@ -10,13 +10,13 @@ mod python;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard};
 
+use nanoebm::checkpoint::provenance::Provenance;
 use nanoebm::checkpoint::{self, Checkpoint, Extra};
 use nanoebm::config::{Config, ContextConfig, EnergyFamily, EvalConfig, ModelConfig};
-use nanoebm::context::FastWeights;
 use nanoebm::ebm::Ebm;
-use nanoebm::optim::AdamW;
-use nanoebm::provenance::Provenance;
-use nanoebm::transformer::{Pass, Wanted};
+use nanoebm::fast_weights::FastWeights;
+use nanoebm::model::{Pass, Wanted};
+use nanoebm::nn::optim::AdamW;
 use safetensors::tensor::TensorView;
 use tch::{Device, Kind, Tensor, no_grad};
 
@@ -193,7 +193,7 @@ fn thinking_after_a_cache_is_thinking_without() {
             let whole = ebm.trajectory(&ebm.read(&idx, EVAL), 3, EVAL);
             let mut cache = ebm.cache();
             let first = ebm.read_cached(&idx.narrow(1, 0, 4), Wanted::Last, &mut cache, EVAL);
-            let same = |t: i64, reading: &nanoebm::energies::Reading| {
+            let same = |t: i64, reading: &nanoebm::energy::Reading| {
                 let last = ebm.trajectory(reading, 3, EVAL);
                 for (k, (ours, theirs)) in last.iter().zip(&whole).enumerate() {
                     let difference = (ours - theirs.narrow(1, t, 1)).abs().max().double_value(&[]);
@@ -302,8 +302,8 @@ fn positions_stop_on_their_own() {
             }
         }
         assert!(taken.iter().any(|&k| k < 3) && taken.iter().any(|&k| k > 3), "{taken:?}");
-        let mut scores = nanoebm::scores::Scores::default();
-        scores.add(&ours[8], &targets, &nanoebm::scores::Base::new(&reading.energies));
+        let mut scores = nanoebm::eval::scores::Scores::default();
+        scores.add(&ours[8], &targets, &nanoebm::eval::scores::Base::new(&reading.energies));
         scores.count_steps(&ours);
         let mean = taken.iter().sum::<usize>() as f64 / taken.len() as f64;
         assert!((scores.mean_steps().unwrap() - mean).abs() < 1e-9);

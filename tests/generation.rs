@@ -9,8 +9,8 @@ mod golden;
 use golden::{Golden, Ladder};
 use nanoebm::config::{Context, SampleConfig};
 use nanoebm::ebm::Ebm;
+use nanoebm::model::{Pass, Wanted};
 use nanoebm::sample::{Chooser, Generation};
-use nanoebm::transformer::{Pass, Wanted};
 use serde_json::json;
 use tch::{Kind, Tensor, no_grad};
 

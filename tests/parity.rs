@@ -12,10 +12,10 @@ mod golden;
 use golden::{Golden, Ladder};
 use nanoebm::config::{Config, SampleConfig, TrainConfig};
 use nanoebm::data::{Corpus, Split};
-use nanoebm::optim::{AdamW, learning_rate};
+use nanoebm::eval::scores::{Base, Scores};
+use nanoebm::model::Pass;
+use nanoebm::nn::optim::{AdamW, learning_rate};
 use nanoebm::sample::{Chooser, Generation};
-use nanoebm::scores::{Base, Scores};
-use nanoebm::transformer::Pass;
 use serde_json::{Value, json};
 use tch::{Kind, no_grad};
 

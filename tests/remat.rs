@@ -12,8 +12,8 @@ use golden::{Golden, Ladder};
 use nanoebm::config::TrainConfig;
 use nanoebm::contrastive::Contrastive;
 use nanoebm::ebm::Ebm;
-use nanoebm::optim::AdamW;
-use nanoebm::transformer::Pass;
+use nanoebm::model::Pass;
+use nanoebm::nn::optim::AdamW;
 use serde_json::json;
 use tch::{Kind, Tensor, no_grad};
 

@@ -12,12 +12,12 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
-use nanoebm::batches::{Batches, Position};
 use nanoebm::checkpoint::{Archive, Checkpoint, Object};
 use nanoebm::config::{self, Config, Override, Program};
+use nanoebm::data::batches::{Batches, Position};
 use nanoebm::data::{Corpus, Split, Vocab};
 use nanoebm::ebm::Ebm;
-use nanoebm::optim::AdamW;
+use nanoebm::nn::optim::AdamW;
 use peak_alloc::PeakAlloc;
 use tch::Device;
 

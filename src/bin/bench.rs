@@ -7,17 +7,18 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nanoebm::batches::{Batches, Position};
 use nanoebm::config::{self, Action, Config, Context, Flags, Program};
 use nanoebm::contrastive::Contrastive;
 use nanoebm::data::Corpus;
+use nanoebm::data::batches::{Batches, Position};
 use nanoebm::ebm::Ebm;
-use nanoebm::optim::AdamW;
-use nanoebm::profile::Profile;
-use nanoebm::resume::read_corpus;
+use nanoebm::model::Pass;
+use nanoebm::nn::optim::AdamW;
+use nanoebm::run::profile::Profile;
+use nanoebm::run::ram;
+use nanoebm::run::resume::read_corpus;
 use nanoebm::sample::{Chooser, Generation};
-use nanoebm::transformer::Pass;
-use nanoebm::{device, memory, program, train};
+use nanoebm::{device, program, train};
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
 
@@ -66,7 +67,7 @@ fn measure(config: &Config, flags: &Flags) -> anyhow::Result<Value> {
     let device = device::resolve(&config.train.device)?;
     let corpus = Arc::new(read_corpus(&config, None)?);
     config.model.vocab_size = corpus.vocab.len() as i64;
-    memory::check_training(&config, device)?;
+    ram::check_training(&config, device)?;
     tch::manual_seed(config.train.seed);
     let ebm = Ebm::new(&config.model, device);
     let compute = train::kind(config.train.dtype);

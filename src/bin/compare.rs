@@ -3,15 +3,16 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use nanoebm::compare::{Comparison, Contender, compare, shared_block_size};
 use nanoebm::config::{self, Action, Candidate, CompareConfig, PictureFormat, Program};
 use nanoebm::data::Corpus;
+use nanoebm::eval::compare::{Comparison, Contender, compare, shared_block_size};
+use nanoebm::eval::table;
 use nanoebm::eval::{Prediction, Windows, check_scored};
-use nanoebm::load::{Loaded, load};
+use nanoebm::program::load::{Loaded, load};
 use nanoebm::program::{self, Output};
 use nanoebm::viz::compared::picture;
-use nanoebm::viz::output::{check_folder, write};
-use nanoebm::{device, report, train};
+use nanoebm::viz::draw::output::{check_folder, write};
+use nanoebm::{device, train};
 
 const PROGRAM: Program = Program {
     name: "compare",
@@ -41,7 +42,7 @@ fn run() -> anyhow::Result<u8> {
         }
         program::print(&match output {
             Output::Json => serde_json::to_string(&comparison)? + "\n",
-            Output::Csv => report::csv(&comparison.rows)?,
+            Output::Csv => table::csv(&comparison.rows)?,
             Output::Text => comparison.tables(),
         })?;
     }

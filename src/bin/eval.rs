@@ -2,16 +2,17 @@
 
 use std::process::ExitCode;
 
-use nanoebm::calibration::training_windows;
 use nanoebm::config::{self, Action, ConfigError, ContextConfig, EnergyFamily, EvalConfig, Program};
 use nanoebm::data::Corpus;
+use nanoebm::eval::by_steps::thinking;
+use nanoebm::eval::exact::Exact;
+use nanoebm::eval::separation::{Auroc, SCORINGS, Separation, separation};
+use nanoebm::eval::table;
+use nanoebm::eval::temperature::training_windows;
 use nanoebm::eval::{Report, Windows, check_scored, evaluate};
-use nanoebm::exact::Exact;
-use nanoebm::load::load;
+use nanoebm::program::load::load;
 use nanoebm::program::{self, Output};
-use nanoebm::separation::{Auroc, SCORINGS, Separation, separation};
-use nanoebm::thinking::thinking;
-use nanoebm::{device, report, train};
+use nanoebm::{device, train};
 
 const PROGRAM: Program = Program {
     name: "eval",
@@ -35,7 +36,7 @@ fn run() -> anyhow::Result<u8> {
         let report = measure(&job.config, output)?;
         program::print(&match (output, &report.thinking) {
             (Output::Json, _) => serde_json::to_string(&report)? + "\n",
-            (Output::Csv, Some(thinking)) => report::csv(&thinking.rows)?,
+            (Output::Csv, Some(thinking)) => table::csv(&thinking.rows)?,
             (_, Some(thinking)) => thinking.tables() + &more_tables(&report),
             (_, None) => table(&report) + &more_tables(&report),
         })?;

@@ -3,10 +3,10 @@
 use std::io::{Write, stdout};
 use std::process::ExitCode;
 
-use nanoebm::addition::Addition;
 use nanoebm::config::{self, Action, EnergyFamily, Mode, Program, SampleConfig};
 use nanoebm::data::Vocab;
-use nanoebm::load::{Loaded, load};
+use nanoebm::data::addition::Addition;
+use nanoebm::program::load::{Loaded, load};
 use nanoebm::sample::{Chooser, Generation, encode_prompt};
 use nanoebm::{device, program, train};
 use tch::Kind;

@@ -29,10 +29,10 @@ fn run() -> anyhow::Result<u8> {
 }
 
 fn draw(config: &VizConfig) -> anyhow::Result<()> {
-    viz::output::check_folder(&config.out)?;
+    viz::draw::output::check_folder(&config.out)?;
     let gallery = viz::draw(config)?;
     gallery.notes.iter().for_each(|note| program::say(note));
-    let paths = viz::output::write(&config.out, &gallery.pictures)?;
+    let paths = viz::draw::output::write(&config.out, &gallery.pictures)?;
     for picture in &gallery.pictures {
         let names: Vec<&str> = picture.files.iter().map(|(name, _)| name.as_str()).collect();
         program::say(&format!("{}: {}", picture.title, names.join(", ")));

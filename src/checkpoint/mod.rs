@@ -10,6 +10,7 @@ mod error;
 pub mod find;
 mod object;
 mod pickle;
+pub mod provenance;
 mod save;
 pub mod state;
 mod tree;

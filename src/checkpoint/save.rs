@@ -10,7 +10,7 @@ use super::{Archive, DType, Extra, Object, Storage, TensorRef};
 use crate::config::{Config, ModelConfig};
 use crate::contrastive::Contrastive;
 use crate::ebm::Ebm;
-use crate::optim::{AdamW, GroupSettings};
+use crate::nn::optim::{AdamW, GroupSettings};
 
 /// Writes a checkpoint that `torch.load(path, weights_only=True)` and the original's classes accept.
 pub fn save(

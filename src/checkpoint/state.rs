@@ -10,14 +10,14 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor, no_grad};
 
 use super::{Archive, CheckpointError, DType, Object, TensorRef};
-use crate::addition::Addition;
-use crate::batches::Position;
+use crate::checkpoint::provenance::Provenance;
 use crate::config::{Config, ContrastiveType, EnergyFamily, ModelConfig};
 use crate::contrastive::Contrastive;
 use crate::data::Vocab;
+use crate::data::addition::Addition;
+use crate::data::batches::Position;
 use crate::ebm::Ebm;
-use crate::optim::AdamW;
-use crate::provenance::Provenance;
+use crate::nn::optim::AdamW;
 
 /// The key of everything that is ours.
 pub(super) const OUR_KEY: &str = "nanoebm";

@@ -12,7 +12,7 @@ use super::error::ConfigError;
 /// Keys of the model's configuration that replace the checkpoint's (see [`super::ModelConfig::apply`]).
 pub type ModelOverrides = BTreeMap<String, Value>;
 
-/// How the weights follow the text that is read (see [`crate::context`]).
+/// How the weights follow the text that is read (see [`crate::fast_weights`]).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct ContextConfig {
     /// Descent steps on the energy of each chunk after it was scored; 0 is off.

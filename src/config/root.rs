@@ -13,7 +13,7 @@ use super::choice::{
 use super::error::ConfigError;
 use super::schema::{self, Field, Kind, field, optional, show};
 use super::{CompareConfig, Config, EvalConfig, SampleConfig, VizConfig, model, train};
-use crate::addition::{self, Addition};
+use crate::data::addition::{self, Addition};
 
 /// Values by dotted key.
 pub type Tree = BTreeMap<String, Value>;

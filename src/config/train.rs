@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::Config;
 use super::choice::{Dtype, OnNonfinite};
 use super::schema::{Field, Interval, Kind, field};
-use crate::addition;
+use crate::data::addition;
 
 /// The text and how it is cut into batches.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -5,11 +5,11 @@ use plotters::style::Color;
 use serde::Serialize;
 use tch::{Kind, Tensor, no_grad};
 
-use super::axes::{Axis, headed, panel, range_of};
-use super::curves::{Dash, line};
-use super::figure::{Area, DrawError, Figure, gif};
-use super::output::{Picture, Table};
-use super::style::{COLOURS, FAINT, INK, PAGE, PATH, px, short, width};
+use super::draw::axes::{Axis, headed, panel, range_of};
+use super::draw::curves::{Dash, line};
+use super::draw::figure::{Area, DrawError, Figure, gif};
+use super::draw::output::{Picture, Table};
+use super::draw::style::{COLOURS, FAINT, INK, PAGE, PATH, px, short, width};
 use super::thought::Thought;
 use crate::config::PictureFormat;
 use crate::error::Error;

@@ -1,14 +1,14 @@
 //! The picture of `compare`: each model's measures less the first one's, with their intervals.
 
-use super::axes::{Axis, headed, panel, range_of};
-use super::curves::{Dash, line};
-use super::figure::Figure;
-use super::legend::{Sample, legend};
-use super::output::{Picture, Table};
-use super::style::{COLOURS, FAINT, PAGE};
-use crate::compare::Comparison;
+use super::draw::axes::{Axis, headed, panel, range_of};
+use super::draw::curves::{Dash, line};
+use super::draw::figure::Figure;
+use super::draw::legend::{Sample, legend};
+use super::draw::output::{Picture, Table};
+use super::draw::style::{COLOURS, FAINT, PAGE};
 use crate::config::PictureFormat;
 use crate::error::Error;
+use crate::eval::compare::Comparison;
 use crate::metrics::Row;
 
 /// Key of a difference in a row, its title, and its unit.

@@ -3,19 +3,19 @@
 use serde::Serialize;
 use tch::{Tensor, no_grad};
 
-use super::axes::{Axis, headed, panel, range_of};
-use super::curves::{Dash, line};
-use super::figure::Figure;
-use super::legend::{Sample, legend};
-use super::output::{Picture, Table};
+use super::draw::axes::{Axis, headed, panel, range_of};
+use super::draw::curves::{Dash, line};
+use super::draw::figure::Figure;
+use super::draw::legend::{Sample, legend};
+use super::draw::output::{Picture, Table};
+use super::draw::style::{COLOURS, PAGE, short};
 use super::pass;
-use super::style::{COLOURS, PAGE, short};
 use crate::config::{ContextConfig, EvalConfig, VizConfig};
 use crate::data::{Corpus, Split};
 use crate::ebm::cross_entropy;
 use crate::error::Error;
 use crate::eval::Windows;
-use crate::load::Loaded;
+use crate::program::load::Loaded;
 
 /// The numbers of the picture: energies of text, which are NLLs in nats per character.
 #[derive(Debug, Serialize)]

@@ -3,19 +3,19 @@
 use serde::Serialize;
 use tch::{Kind, Tensor, no_grad};
 
-use super::axes::{Axis, headed, panel, range_of};
-use super::curves::{Dash, band, line};
-use super::figure::Figure;
-use super::legend::{Sample, legend};
-use super::output::{Picture, Table};
+use super::draw::axes::{Axis, headed, panel, range_of};
+use super::draw::curves::{Dash, band, line};
+use super::draw::figure::Figure;
+use super::draw::legend::{Sample, legend};
+use super::draw::output::{Picture, Table};
+use super::draw::style::{self, COLOURS, PAGE, short};
 use super::pass;
-use super::style::{self, COLOURS, PAGE, short};
 use super::thought::{energy_of, fine};
-use crate::bootstrap::percentile;
 use crate::config::VizConfig;
 use crate::data::{Corpus, Split};
 use crate::ebm::Ebm;
 use crate::error::Error;
+use crate::eval::bootstrap::percentile;
 use plotters::style::Color;
 
 /// Mean and spread over positions.

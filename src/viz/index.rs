@@ -1,8 +1,8 @@
 //! The page of `mode=all`: every picture, how to read it, and links to its files.
 
 use super::Gallery;
-use super::figure::escaped;
-use super::output::Picture;
+use super::draw::figure::escaped;
+use super::draw::output::Picture;
 
 /// Colours and layout, for light and dark; no script, nothing from the network.
 const STYLE: &str = "\

@@ -4,38 +4,33 @@
 //! [`trajectories`], [`bowl`], [`positions`], [`training`], [`negatives`]. [`figure`] turns a drawing into PNG, SVG and GIF,
 //! [`style`] and [`axes`] hold what all pictures share, [`output`] writes a picture with its numbers, and [`index`] the page.
 
-pub mod axes;
 pub mod bowl;
 pub mod compared;
 pub mod context;
-pub mod curves;
-pub mod figure;
+pub mod draw;
 pub mod gap;
 pub mod index;
 pub mod landscape;
-pub mod legend;
 pub mod negatives;
-pub mod output;
 pub mod plane;
 pub mod positions;
 pub mod report;
-pub mod style;
 pub mod surface;
 pub mod thought;
 pub mod training;
 pub mod trajectories;
 
-use crate::batches::spread;
 use crate::config::{SampleConfig, VizConfig, VizMode};
+use crate::data::batches::spread;
 use crate::data::{Corpus, Split, Vocab};
 use crate::device;
 use crate::error::Error;
 use crate::eval::window_offsets;
-use crate::load::{Loaded, load};
+use crate::model::Pass;
+use crate::program::load::{Loaded, load};
 use crate::sample::Chooser;
 use crate::train;
-use crate::transformer::Pass;
-use output::Picture;
+use draw::output::Picture;
 use thought::Thought;
 
 /// The pictures of `mode=all`, in the order of the page.
@@ -173,7 +168,7 @@ impl<'a> Studio<'a> {
     /// What the page is about, in a line.
     fn subject(&self) -> String {
         let file = self.loaded.checkpoint.path.display();
-        let prompt = style::quoted(&self.config.prompt, 60);
+        let prompt = draw::style::quoted(&self.config.prompt, 60);
         let (step, steps) = (self.loaded.checkpoint.step, self.config.think_steps);
         format!("{file} (training step {step}), prompt {prompt}, {steps} steps of thinking")
     }

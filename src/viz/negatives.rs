@@ -8,19 +8,19 @@ use plotters::style::Color;
 use serde::Serialize;
 use tch::{Kind, Tensor, no_grad};
 
-use super::axes::{Axis, headed, panel};
-use super::curves::{Dash, line};
-use super::figure::Figure;
-use super::legend::{Sample, legend};
-use super::output::{Picture, Table};
+use super::draw::axes::{Axis, headed, panel};
+use super::draw::curves::{Dash, line};
+use super::draw::figure::Figure;
+use super::draw::legend::{Sample, legend};
+use super::draw::output::{Picture, Table};
+use super::draw::style::{COLOURS, PAGE, short};
 use super::pass;
-use super::style::{COLOURS, PAGE, short};
 use crate::config::{ContrastiveEnergy, ContrastiveType, VizConfig};
 use crate::contrastive::Contrastive;
 use crate::data::{Corpus, Split};
 use crate::energy::token_energies;
 use crate::error::Error;
-use crate::load::Loaded;
+use crate::program::load::Loaded;
 
 /// Bars of a histogram.
 const BINS: usize = 60;

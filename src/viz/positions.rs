@@ -8,11 +8,11 @@ use plotters::style::{Color, FontTransform, RGBColor};
 use serde::Serialize;
 use tch::{Kind, Tensor, no_grad};
 
-use super::axes::{colour_bar, headed, text_width};
-use super::curves::outline;
-use super::figure::{Area, DrawError, Figure};
-use super::output::{Picture, Table};
-use super::style::{self, FAINT, INK, LABEL, PAGE, SOFT, TICK, diverging, px, short, text, viridis, width};
+use super::draw::axes::{colour_bar, headed, text_width};
+use super::draw::curves::outline;
+use super::draw::figure::{Area, DrawError, Figure};
+use super::draw::output::{Picture, Table};
+use super::draw::style::{self, FAINT, INK, LABEL, PAGE, SOFT, TICK, diverging, px, short, text, viridis, width};
 use super::thought::Thought;
 use crate::config::PictureFormat;
 use crate::energy::entropy;

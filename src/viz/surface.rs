@@ -6,11 +6,11 @@ use plotters::prelude::{Circle, PathElement, Polygon, Text};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, FontTransform, RGBColor};
 
-use super::axes::headed;
-use super::figure::{Area, DrawError, Figure};
+use super::draw::axes::headed;
+use super::draw::figure::{Area, DrawError, Figure};
+use super::draw::legend::legend;
+use super::draw::style::{self, FAINT, GRID, INK, LABEL, Numbers, PAGE, PATH, SOFT, TICK, px, text, viridis, width};
 use super::landscape::{Landscape, View, draw_ends, samples};
-use super::legend::legend;
-use super::style::{self, FAINT, GRID, INK, LABEL, Numbers, PAGE, PATH, SOFT, TICK, px, text, viridis, width};
 use crate::error::Error;
 
 /// Turn about the vertical axis, and height of the eye, in degrees.

@@ -2,14 +2,15 @@
 
 use tch::{Kind, Tensor, no_grad};
 
-use super::{pass, style};
+use super::draw::style;
+use super::pass;
 use crate::config::{EnergyFamily, VizConfig};
 use crate::data::Vocab;
 use crate::ebm::Ebm;
-use crate::energies::Reading;
+use crate::energy::Reading;
 use crate::energy::{centred, expected_energy};
 use crate::error::Error;
-use crate::transformer::Pass;
+use crate::model::Pass;
 
 /// What System 2 did with a prompt.
 pub struct Thought<'a> {

@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::axes::{Axis, Chart, headed, panel, range_of};
-use super::curves::{Dash, line};
-use super::figure::{Area, DrawError, Figure};
-use super::legend::{Sample, legend};
-use super::output::{Picture, Table};
-use super::style::{COLOURS, INK, LABEL, PAGE, SOFT, px, text};
+use super::draw::axes::{Axis, Chart, headed, panel, range_of};
+use super::draw::curves::{Dash, line};
+use super::draw::figure::{Area, DrawError, Figure};
+use super::draw::legend::{Sample, legend};
+use super::draw::output::{Picture, Table};
+use super::draw::style::{COLOURS, INK, LABEL, PAGE, SOFT, px, text};
 use crate::config::VizConfig;
 use crate::error::Error;
 use crate::tracking::read_rows;

@@ -3,12 +3,12 @@
 use serde::Serialize;
 use tch::{Kind, Tensor, no_grad};
 
-use super::axes::{Axis, headed, panel, range_of};
-use super::curves::{Dash, line};
-use super::figure::Figure;
-use super::legend::{Sample, legend};
-use super::output::{Picture, Table};
-use super::style::{self, COLOURS, PAGE, short};
+use super::draw::axes::{Axis, headed, panel, range_of};
+use super::draw::curves::{Dash, line};
+use super::draw::figure::Figure;
+use super::draw::legend::{Sample, legend};
+use super::draw::output::{Picture, Table};
+use super::draw::style::{self, COLOURS, PAGE, short};
 use super::thought::Thought;
 use crate::config::{EnergyFamily, PictureFormat};
 use crate::data::Vocab;

@@ -56,7 +56,7 @@ fn what_a_model_writes_is_what_is_counted() {
     let desk = adder(&["train.max_steps=250", "data.reverse=false"]);
     let measured = report(&desk, &["max_windows=40"]);
     let share = measured["exact"][0]["System 1"].as_f64().unwrap();
-    let adder = nanoebm::addition::Addition::new(2, false);
+    let adder = nanoebm::data::addition::Addition::new(2, false);
     let right = (0..40).filter(|&n| {
         let p = adder.problem(nanoebm::data::Split::Val, n);
         let written =

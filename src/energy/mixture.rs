@@ -7,8 +7,8 @@
 use tch::{Kind, Tensor};
 
 use crate::config::ModelConfig;
-use crate::params::Params;
-use crate::transformer::{INIT_STD, Linear, Pass};
+use crate::model::{INIT_STD, Linear, Pass};
+use crate::nn::params::Params;
 
 /// The correction's parameters.
 #[derive(Debug)]

@@ -4,15 +4,15 @@ use std::path::{Path, PathBuf};
 
 use tch::{Device, Kind};
 
-use crate::addition::Addition;
+use crate::checkpoint::provenance::short;
 use crate::checkpoint::{Checkpoint, find};
 use crate::config::{ContextConfig, ModelOverrides};
-use crate::context::FastWeights;
+use crate::data::addition::Addition;
 use crate::data::{Corpus, Vocab};
 use crate::ebm::Ebm;
 use crate::error::Error;
-use crate::memory;
-use crate::provenance::short;
+use crate::fast_weights::FastWeights;
+use crate::run::ram;
 
 /// A model with its file.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ pub fn load(
     }
     let mut config = checkpoint.model.clone();
     config.apply(overrides)?;
-    memory::check_weights(&config, device)?;
+    ram::check_weights(&config, device)?;
     let ebm = Ebm::new(&config, device);
     checkpoint.load_model(&ebm)?;
     // The file's alpha is a tensor; one given by name wins over it.

@@ -10,7 +10,7 @@ use plotters::style::{Color, FontFamily, IntoFont, RGBColor, TextStyle};
 use super::figure::UNITS;
 
 /// DejaVu Sans, cut to Latin, Greek, Cyrillic and the signs of these pictures; its licence lies beside it.
-pub const FONT: &[u8] = include_bytes!("../../assets/fonts/DejaVuSans-subset.ttf");
+pub const FONT: &[u8] = include_bytes!("../../../assets/fonts/DejaVuSans-subset.ttf");
 /// The name it has in drawings.
 pub const FONT_NAME: &str = "DejaVu Sans";
 

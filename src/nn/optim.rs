@@ -6,7 +6,7 @@
 use tch::{Tensor, no_grad};
 
 use crate::config::{ModelConfig, TrainConfig};
-use crate::params::{Param, Params, flatten, views};
+use crate::nn::params::{Param, Params, flatten, views};
 
 /// PyTorch's default.
 const EPS: f64 = 1e-8;

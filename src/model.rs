@@ -4,11 +4,11 @@
 
 use tch::{Device, Kind, Tensor};
 
-use crate::cache::Cache;
 use crate::config::ModelConfig;
-use crate::dropout::dropout;
-use crate::params::Params;
-use crate::remat::Remat;
+use crate::nn::cache::Cache;
+use crate::nn::dropout::dropout;
+use crate::nn::params::Params;
+use crate::nn::remat::Remat;
 
 /// PyTorch's LayerNorm constant; the parity tests turn red when it changes.
 const LAYER_NORM_EPS: f64 = 1e-5;
@@ -24,7 +24,7 @@ pub struct Pass {
     pub compute: Kind,
     /// The pass is differentiated twice. Fused attention has no second derivative, so plain attention is used.
     pub second_order: bool,
-    /// Activations are not kept for the backward pass, but computed again there (see [`crate::remat`]).
+    /// Activations are not kept for the backward pass, but computed again there (see [`crate::nn::remat`]).
     pub remat: bool,
 }
 

@@ -3,7 +3,7 @@
 use tch::{Kind, Tensor};
 
 use crate::ebm::{Ebm, Output};
-use crate::optim::AdamW;
+use crate::nn::optim::AdamW;
 
 /// What is no number, in words, if anything is: the first in the order in which one comes of the other. `grad_norm` is that of the
 /// gradients the optimizer holds.

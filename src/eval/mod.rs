@@ -4,22 +4,31 @@
 //! energy are over the batch, so that batches of one window are what it is compared with. The batch size is a matter of speed,
 //! and of the rounding of matrix products.
 
+pub mod bootstrap;
+pub mod by_steps;
+pub mod compare;
+pub mod exact;
+pub mod scores;
+pub mod separation;
+pub mod table;
+pub mod temperature;
+
 use std::fmt;
 
 use serde::Serialize;
 use tch::{Device, Kind, Tensor, no_grad};
 
 use crate::config::ContextConfig;
-use crate::context::FastWeights;
 use crate::data::{Corpus, DataError, Split};
 use crate::ebm::Ebm;
-use crate::energies::Reading;
+use crate::energy::Reading;
 use crate::error::Error;
-use crate::exact::{Exact, exact};
-use crate::scores::{Base, Scores, Summary};
-use crate::separation::Separation;
-use crate::thinking::Thinking;
-use crate::transformer::Pass;
+use crate::eval::by_steps::Thinking;
+use crate::eval::exact::{Exact, exact};
+use crate::eval::scores::{Base, Scores, Summary};
+use crate::eval::separation::Separation;
+use crate::fast_weights::FastWeights;
+use crate::model::Pass;
 
 /// Logits that are kept at a time, 256 MB: where steps, context and vocabulary are large, fewer windows go through at once.
 pub const MOST_LOGITS: usize = 1 << 26;

@@ -4,16 +4,16 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::addition::Addition;
-use crate::batches::Position;
 use crate::checkpoint::Checkpoint;
+use crate::checkpoint::provenance::short;
 use crate::config::Config;
 use crate::contrastive::Contrastive;
 use crate::data::Corpus;
+use crate::data::addition::Addition;
+use crate::data::batches::Position;
 use crate::ebm::Ebm;
 use crate::error::Error;
-use crate::optim::AdamW;
-use crate::provenance::short;
+use crate::nn::optim::AdamW;
 
 /// Where a run stands when it begins.
 #[derive(Debug, Default)]

@@ -19,11 +19,11 @@ use tch::{Kind, Tensor, no_grad};
 use crate::checkpoint::{Checkpoint, StateError};
 use crate::config::{ContextConfig, ContextWeights, EnergyFamily, TrainConfig};
 use crate::ebm::{Ebm, cross_entropy};
-use crate::energies::Reading;
+use crate::energy::Reading;
 use crate::energy::{Descent, Energy, Noise, descend};
-use crate::optim::AdamW;
-use crate::params::{Param, flatten, views};
-use crate::transformer::Pass;
+use crate::model::Pass;
+use crate::nn::optim::AdamW;
+use crate::nn::params::{Param, flatten, views};
 
 /// α where none is given, for all weights and for the head alone. Chosen on the last tenth of the training split, with models that were
 /// trained without it (docs/thinking.md); half the best for the head, which smaller models need.

@@ -8,10 +8,10 @@
 
 use tch::{Device, Kind, Tensor};
 
-use crate::cache::Cache;
 use crate::config::ModelConfig;
-use crate::params::Params;
-use crate::transformer::{INIT_STD, Linear, Pass, Transformer};
+use crate::model::{INIT_STD, Linear, Pass, Transformer};
+use crate::nn::cache::Cache;
+use crate::nn::params::Params;
 
 /// The energy's parameters beside the transformer's.
 #[derive(Debug)]

@@ -3,6 +3,9 @@
 //! As in the original: UTF-8, a sorted set of characters, the first 90 % for training, a window at every offset. Newlines
 //! are read as Python reads them (CRLF and CR become LF), so that both sides agree on the vocabulary of a text.
 
+pub mod addition;
+pub mod batches;
+
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -10,7 +13,7 @@ use std::path::{Path, PathBuf};
 use ring::digest;
 use tch::{Device, Tensor};
 
-use crate::addition::Addition;
+use crate::data::addition::Addition;
 
 /// Share of the text that is trained on.
 const TRAIN_SHARE: f64 = 0.9;

@@ -6,7 +6,16 @@
 //!
 //! The sign rule of the whole project: **logit = −energy**. Low energy is good.
 
+pub mod ebt;
+pub mod family;
+pub mod mixture;
+pub mod reread;
+pub mod soft_tokens;
+
 use tch::{Kind, Tensor};
+
+pub(crate) use family::Evidence;
+pub use family::{Family, Reading};
 
 /// An energy over predictions x (B, T, V), one energy per position.
 pub trait Energy {

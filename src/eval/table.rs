@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use crate::bootstrap::{CONFIDENCE, Estimate, RESAMPLES, Resampled};
 use crate::error::Error;
 use crate::eval::Report;
+use crate::eval::bootstrap::{CONFIDENCE, Estimate, RESAMPLES, Resampled};
+use crate::eval::scores::{BINS, Summary};
 use crate::metrics::Row;
-use crate::scores::{BINS, Summary};
 
 /// Adds a number with its interval: `name`, `name_low`, `name_high`.
 pub fn put_estimate(row: &mut Row, name: &str, estimate: Estimate) {

@@ -4,7 +4,7 @@
 use tch::Tensor;
 
 use crate::ebm::Ebm;
-use crate::transformer::Pass;
+use crate::model::Pass;
 
 /// Energies (B, T, V) after reading the prediction x (B, T, V). With `mixture_stopgrad` the embeddings are constants, for wte too.
 pub fn energies(ebm: &Ebm, x: &Tensor, pass: Pass) -> Tensor {

@@ -4,7 +4,7 @@
 use tch::{Kind, Tensor, no_grad};
 
 use crate::ebm::Ebm;
-use crate::transformer::Pass;
+use crate::model::Pass;
 
 /// A forward pass whose blocks were run without a graph.
 #[derive(Debug)]

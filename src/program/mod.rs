@@ -1,5 +1,7 @@
 //! What the programs share: one way to end.
 
+pub mod load;
+
 use std::io::IsTerminal;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook};
 use std::process::ExitCode;

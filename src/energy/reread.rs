@@ -14,8 +14,8 @@ use tch::{Kind, Tensor};
 
 use crate::config::ModelConfig;
 use crate::energy::{Energy, expectation};
-use crate::params::Params;
-use crate::transformer::{INIT_STD, Linear, Pass};
+use crate::model::{INIT_STD, Linear, Pass};
+use crate::nn::params::Params;
 
 /// Embeddings are multiplied by √C (Vaswani et al., 2017), so that they learn as fast as they must: Adam moves each weight by about
 /// the learning rate, whatever its size.

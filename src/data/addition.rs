@@ -4,8 +4,8 @@
 //! Nothing is stored: the n-th problem of a split is computed. Problems with the same two numbers, in either order, are in the
 //! same split, which a hash of them decides, so that the validation split holds none that training saw.
 
-use crate::batches::mix;
 use crate::config::DataConfig;
+use crate::data::batches::mix;
 use crate::data::{Split, Vocab};
 
 /// The `data.dataset` that asks for it.

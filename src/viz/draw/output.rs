@@ -7,8 +7,8 @@ use serde::Serialize;
 use super::figure::Figure;
 use crate::config::PictureFormat;
 use crate::error::Error;
+use crate::eval::table;
 use crate::fs::write_atomically;
-use crate::report;
 
 /// One picture with its numbers, drawn and not yet written.
 #[derive(Debug)]
@@ -49,7 +49,7 @@ impl Picture {
     /// Adds the numbers: `values` as JSON and `table` as CSV.
     pub fn numbers(self, values: &impl Serialize, table: Table) -> Result<Self, Error> {
         let json = serde_json::to_string(values).map_err(|e| Error::Picture(e.to_string()))? + "\n";
-        Ok(self.file("json", json.into_bytes()).file("csv", report::records(&table.0)?.into_bytes()))
+        Ok(self.file("json", json.into_bytes()).file("csv", table::records(&table.0)?.into_bytes()))
     }
 }
 
@@ -106,6 +106,6 @@ mod tests {
         let mut table = Table::new(&["token", "p"]);
         table.row(&[",", "0.5"]);
         table.row(&["\"", "0.25"]);
-        assert_eq!(report::records(&table.0).unwrap(), "token,p\n\",\",0.5\n\"\"\"\",0.25\n");
+        assert_eq!(table::records(&table.0).unwrap(), "token,p\n\",\",0.5\n\"\"\"\",0.25\n");
     }
 }

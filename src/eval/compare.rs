@@ -3,14 +3,14 @@
 use serde::Serialize;
 use tch::Kind;
 
-use crate::bootstrap::{CONFIDENCE, RESAMPLES, Resampled, resample};
 use crate::data::Vocab;
 use crate::ebm::Ebm;
 use crate::error::Error;
+use crate::eval::bootstrap::{CONFIDENCE, RESAMPLES, Resampled, resample};
+use crate::eval::scores::{BINS, Scores, Summary};
+use crate::eval::table::{self, Column, Format};
 use crate::eval::{Prediction, Windows, measure};
 use crate::metrics::Row;
-use crate::report::{self, Column, Format};
-use crate::scores::{BINS, Scores, Summary};
 
 /// One of the models.
 #[derive(Debug)]
@@ -104,7 +104,7 @@ pub fn compare(
         row.insert("step".to_owned(), contender.step.into());
         row.insert("refine_steps".to_owned(), contender.refine_steps.into());
         row.insert("settings".to_owned(), contender.settings.clone().into());
-        report::put_measures(&mut row, measured_one);
+        table::put_measures(&mut row, measured_one);
         if contender.name != contenders[0].name {
             put_differences(&mut row, contenders[0].name, &measured_one.minus(&measured[0]));
         }
@@ -124,7 +124,7 @@ pub fn compare(
 fn put_differences(row: &mut Row, first: &str, difference: &Resampled) {
     for (i, name) in Summary::NAMES.into_iter().enumerate().filter(|(_, name)| *name != "energy") {
         let estimate = difference.estimate(|summary| summary.values()[i]);
-        report::put_estimate(row, &format!("{name}_minus_{first}"), estimate);
+        table::put_estimate(row, &format!("{name}_minus_{first}"), estimate);
     }
 }
 
@@ -149,8 +149,7 @@ impl Comparison {
             ("energy_gap_minus_a", "energy gap", 28, Format::Difference),
         ];
         let others = &self.rows[1.min(self.rows.len())..];
-        let tables =
-            [report::table(&self.rows, &MEASURES), report::table(others, &FIRST), report::table(others, &SECOND)];
-        tables.join("\n") + &report::footnote()
+        let tables = [table::table(&self.rows, &MEASURES), table::table(others, &FIRST), table::table(others, &SECOND)];
+        tables.join("\n") + &table::footnote()
     }
 }

@@ -3,17 +3,17 @@
 use serde::Serialize;
 use tch::Kind;
 
-use crate::bootstrap::{CONFIDENCE, RESAMPLES, Resampled, resample};
-use crate::calibration::fit_temperature;
-use crate::context::FastWeights;
 use crate::ebm::Ebm;
+use crate::eval::bootstrap::{CONFIDENCE, RESAMPLES, Resampled, resample};
+use crate::eval::exact::exact;
+use crate::eval::scores::{BINS, Scores};
+use crate::eval::table::{self, Column, Format};
+use crate::eval::temperature::fit_temperature;
 use crate::eval::{Prediction, Report, Windows, measure};
-use crate::exact::exact;
+use crate::fast_weights::FastWeights;
 use crate::metrics::Row;
-use crate::report::{self, Column, Format};
-use crate::scores::{BINS, Scores};
 
-/// A row for System 1, for its best temperature and for each number of steps. The names are those of [`crate::scores::Summary`] with
+/// A row for System 1, for its best temperature and for each number of steps. The names are those of [`crate::eval::scores::Summary`] with
 /// `_low` and `_high`, then `nll_minus_system1` and `nll_minus_temperature`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Thinking {
@@ -85,9 +85,9 @@ fn rows(predictions: &[Prediction], scores: &[Scores]) -> Vec<Row> {
         if let Some(taken) = *taken {
             row.insert("mean_steps".to_owned(), taken.into());
         }
-        report::put_measures(&mut row, measured);
+        table::put_measures(&mut row, measured);
         for (name, other) in [("nll_minus_system1", system1), ("nll_minus_temperature", control)] {
-            report::put_estimate(&mut row, name, measured.minus(other).estimate(|summary| summary.nll));
+            table::put_estimate(&mut row, name, measured.minus(other).estimate(|summary| summary.nll));
         }
         row
     };
@@ -116,10 +116,10 @@ impl Thinking {
             ("nll_minus_temperature", "NLL less that at its best T", 30, Format::Difference),
         ];
         let [likelihood, others, differences]: [&[Column]; 3] = [&LIKELIHOOD, &OTHERS, &DIFFERENCES];
-        let tables = [likelihood, others, differences].map(|columns| report::table(&self.rows, columns));
+        let tables = [likelihood, others, differences].map(|columns| table::table(&self.rows, columns));
         let fitted = self.temperature_windows;
         tables.join("\n")
-            + &report::footnote()
+            + &table::footnote()
             + &format!("T = {:.4}, fitted on {fitted} windows of the training split\n", self.temperature)
     }
 }

@@ -6,18 +6,13 @@
 //! * [`reread`]: a free energy with a memory that reads the last characters again, together with the prediction.
 //! * [`ebt`]: a scalar from a transformer that reads the prediction in its place after the text.
 
-pub mod ebt;
-pub mod mixture;
-pub mod reread;
-pub mod soft_tokens;
-
 use tch::{Kind, Tensor};
 
 use crate::config::{EnergyFamily, ModelConfig};
-use crate::params::Params;
-use ebt::Ebt;
-use mixture::Correction;
-use reread::Memory;
+use crate::energy::ebt::{self, Ebt};
+use crate::energy::mixture::Correction;
+use crate::energy::reread::Memory;
+use crate::nn::params::Params;
 
 /// The parameters of an energy, beyond those that System 1 has.
 #[derive(Debug)]

@@ -3,8 +3,8 @@
 //! Every prediction is measured on the same resamples, so that what makes a window hard for all of them drops out of a
 //! difference. Windows are taken as independent; neighbours of one text are nearly so.
 
-use crate::batches::mix;
-use crate::scores::{Scores, Summary};
+use crate::data::batches::mix;
+use crate::eval::scores::{Scores, Summary};
 
 /// Resamples that are drawn.
 pub const RESAMPLES: usize = 2000;
@@ -86,7 +86,7 @@ pub(crate) fn percentile(sorted: &[f64], share: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scores::Base;
+    use crate::eval::scores::Base;
     use tch::Tensor;
 
     /// Windows of one position: probability `p` for the right one of two characters.

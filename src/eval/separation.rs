@@ -7,13 +7,13 @@
 use serde::Serialize;
 use tch::{Kind, Tensor, no_grad};
 
-use crate::batches::mix;
 use crate::config::ContrastiveEnergy;
 use crate::data::Vocab;
+use crate::data::batches::mix;
 use crate::ebm::Ebm;
 use crate::energy::token_energies;
 use crate::eval::Windows;
-use crate::transformer::Pass;
+use crate::model::Pass;
 
 /// Fixed: two models are compared on the same corruptions.
 const SEED: u64 = 1337;

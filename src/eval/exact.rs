@@ -3,11 +3,11 @@
 //! Each digit is predicted after the right ones before it. Where all of them are the likeliest, they are what a model writes that does
 //! not draw, and the other way round: so one pass over the answers finds what writing them one by one would.
 
-use crate::addition::Problem;
+use crate::data::addition::Problem;
+use crate::eval::scores::Scores;
+use crate::eval::table::{self, Column, Format};
 use crate::eval::{Prediction, Windows};
 use crate::metrics::Row;
-use crate::report::{self, Column, Format};
-use crate::scores::Scores;
 
 /// A row for all problems and for each of their kinds: `name`, `problems`, and for each prediction its share of right answers.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -56,7 +56,7 @@ impl Exact {
             .map(|(key, title)| (*key, title.as_str(), title.len().max(9) + 2, Format::Percent))
             .collect();
         let rows: Vec<Row> = self.0.iter().map(with_count).collect();
-        table.push_str(&report::table(&rows, &columns));
+        table.push_str(&table::table(&rows, &columns));
         table
     }
 }
@@ -73,9 +73,9 @@ fn with_count(row: &Row) -> Row {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::addition::Addition;
+    use crate::data::addition::Addition;
     use crate::data::{Corpus, Split};
-    use crate::scores::Base;
+    use crate::eval::scores::Base;
     use tch::{Device, Kind};
 
     #[test]

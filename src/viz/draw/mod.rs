@@ -1,0 +1,8 @@
+//! What all pictures share: the paper, the ink, and the files.
+
+pub mod axes;
+pub mod curves;
+pub mod figure;
+pub mod legend;
+pub mod output;
+pub mod style;
