@@ -13,9 +13,10 @@ use nanoebm::data::Corpus;
 use nanoebm::data::batches::{Loader, Position};
 use nanoebm::ebm::Ebm;
 use nanoebm::energy::{Autograd, Descent, ExpectedEnergy, Noise, descend, free_energy};
-use nanoebm::model::{CausalSelfAttention, Pass, Wanted};
+use nanoebm::model::CausalSelfAttention;
 use nanoebm::nn::optim::AdamW;
 use nanoebm::nn::params::Params;
+use nanoebm::nn::pass::{Pass, Wanted};
 use tch::{Device, Kind, Tensor, no_grad};
 
 const F32: (Kind, Device) = (Kind::Float, Device::Cpu);

@@ -26,7 +26,7 @@ use crate::config::{ContrastiveEnergy, ContrastiveType, ModelConfig};
 use crate::ebm::{Ebm, energy_levels};
 use crate::energy::{self, Descent, ExpectedEnergy, Noise, token_energies};
 use crate::metrics::Metrics;
-use crate::model::Pass;
+use crate::nn::pass::Pass;
 
 /// Chains that outlive a call, and the sampler's settings.
 #[derive(Debug)]

@@ -6,15 +6,13 @@
 use tch::{Device, Kind, Reduction, Tensor, no_grad};
 
 use crate::config::{ModelConfig, RefineReduction};
-use crate::contrastive::Phases;
-use crate::energy::ebt::Observed;
-use crate::energy::{self, Autograd, Descended, Descent, Energy, ExpectedEnergy, Noise};
-use crate::energy::{Evidence, Family, Reading, soft_tokens};
+use crate::energy::{self, Descended, Descent, Energy, Family, Noise, Reading, System1};
 use crate::metrics::Metrics;
-use crate::model::{Linear, Pass, Transformer, Wanted};
+use crate::model::Transformer;
 use crate::nn::cache::Cache;
-use crate::nn::optim::AdamW;
+use crate::nn::linear::Linear;
 use crate::nn::params::Params;
+use crate::nn::pass::{Pass, Wanted};
 use crate::nn::remat::Remat;
 
 /// Standard deviation of the energy head's weights: larger than the rest, so that energies differ from the start.
@@ -32,7 +30,7 @@ pub struct Ebm {
     /// `energies = h · Wᵀ`, weight (V, C), not tied to the embeddings
     pub energy_head: Linear,
     /// The energy that thinking descends
-    pub family: Family,
+    pub family: Box<dyn Family>,
     /// Step size of refinement: a scalar buffer, or a parameter with `alpha_learnable`
     pub alpha: Tensor,
     params: Params,
@@ -48,43 +46,14 @@ pub struct Output {
     /// Energies of every next token (B, T, V), from the pass that the loss used
     pub energies: Tensor,
     /// Energies of System 1's own pass (B, T, V): another one than the loss's with `share_hidden` off
-    energies_s1: Tensor,
+    pub energies_s1: Tensor,
     refined: bool,
     info_nce: Metrics,
-    contrastive: Option<(Tensor, Phases)>, // beside it, the loss without it
     /// What the backward pass computes again, where activations were not kept
     pub remat: Option<Remat>,
 }
 
 impl Output {
-    /// total = nll + weight · contrastive loss
-    pub fn add_contrastive(&mut self, phases: Phases, weight: f64) {
-        let total = &self.loss + phases.loss() * weight;
-        self.contrastive = Some((std::mem::replace(&mut self.loss, total), phases));
-    }
-
-    /// Adds the gradients of the loss to those that the optimizer holds, as one of the `batches` of its step.
-    pub fn backward(&mut self, ebm: &Ebm, optimizer: &mut AdamW, batches: i64) {
-        let share = &self.loss / batches as f64;
-        match self.remat.take() {
-            Some(remat) => optimizer.add(remat.gradients(ebm, &share)),
-            None => optimizer.backward(&share),
-        }
-    }
-
-    /// Scalars that are finite where all numbers of the step are, still on the device: what comes of what last.
-    pub(crate) fn vitals(&self) -> Metrics {
-        // 0 · x is 0 where x is finite, and NaN elsewhere; a sum of x itself could overflow.
-        let nothing = |x: &Tensor| (x.detach() * 0.0).sum(Kind::Float);
-        let mut vitals = Metrics::default();
-        vitals.add("the energies", &nothing(&self.energies));
-        if let Some((_, phases)) = &self.contrastive {
-            vitals.add("the chains", &nothing(phases.moved()));
-        }
-        vitals.add("the loss", &self.loss);
-        vitals
-    }
-
     /// Scalars to report, still on the device. They are computed here and not in [`Ebm::forward`]: few steps are logged.
     pub fn metrics(&self, targets: &Tensor) -> Metrics {
         no_grad(|| {
@@ -108,13 +77,6 @@ impl Output {
                 metrics.add("perplexity", &nll_s1.exp());
             }
             metrics.extend(&self.info_nce);
-            let Some((nll, phases)) = &self.contrastive else {
-                metrics.extend(&energy_levels(&self.energies_s1, targets));
-                return metrics;
-            };
-            metrics.add("nll_loss", nll);
-            metrics.extend(&phases.metrics(targets)); // the levels of the energies that the phases saw
-            metrics.add("total_loss", &self.loss);
             metrics
         })
     }
@@ -136,7 +98,7 @@ impl Ebm {
         let transformer = Transformer::new(&mut params, "transformer.transformer", config);
         let head = (config.n_embd, config.vocab_size);
         let energy_head = Linear::new(&mut params, "energy_head", head, false, ENERGY_HEAD_STD);
-        let family = Family::new(&mut params, config);
+        let family = energy::new(&mut params, config);
         let alpha = if config.alpha_learnable {
             params.constant("alpha", &[], config.alpha_value)
         } else {
@@ -157,7 +119,7 @@ impl Ebm {
             + t * c
             + layers * block
             + biased(c, c)
-            + Family::parameters(config)
+            + energy::parameters(config)
             + u128::from(config.alpha_learnable)
     }
 
@@ -188,11 +150,11 @@ impl Ebm {
 
     /// Reads texts `idx` (B, T).
     pub fn read(&self, idx: &Tensor, pass: Pass) -> Reading {
-        if matches!(self.family, Family::Ebt(_)) {
-            let mut cache = Cache::with_graph(self.config.n_layer, self.config.block_size);
-            return self.read_cached(idx, Wanted::All, &mut cache, pass);
+        if self.family.has_system1() {
+            return self.read_hidden(idx, &self.hidden_states(idx, pass), pass);
         }
-        self.read_hidden(idx, &self.hidden_states(idx, pass), pass)
+        let mut cache = Cache::with_graph(self.config.n_layer, self.config.block_size);
+        self.read_cached(idx, Wanted::All, &mut cache, pass)
     }
 
     /// [`Ebm::read`] for the positions (B, A) that `targets` follow: the last A, which of a text are all.
@@ -200,7 +162,7 @@ impl Ebm {
         self.read(idx, pass).last(targets.size()[1])
     }
 
-    /// [`Ebm::read`] with hidden states (B, T, C) that are known already; `energy=ebt` needs more than those.
+    /// [`Ebm::read`] with hidden states (B, T, C) that are known already; a family without a System 1 needs more than those.
     pub fn read_hidden(&self, idx: &Tensor, h: &Tensor, pass: Pass) -> Reading {
         self.reading(idx, h, None, pass)
     }
@@ -215,17 +177,12 @@ impl Ebm {
 
     /// What is known after positions with hidden states `h` (B, T, C), the last ones of `text` (B, T′ ≥ T).
     fn reading(&self, text: &Tensor, h: &Tensor, cache: Option<&Cache>, pass: Pass) -> Reading {
-        let evidence = match (&self.family, cache) {
-            (Family::Ebt(ebt), Some(cache)) => {
-                let shape = [h.size()[0], h.size()[1], self.config.vocab_size];
-                let observed = Evidence::Text(Observed::of(cache, h.size()[1]));
-                return Reading { energies: ebt.start(shape, pass), evidence: observed };
-            }
-            (Family::Mixture(_), _) => Evidence::Hidden(h.shallow_clone()),
-            (Family::Reread(memory), _) => Evidence::Drive(memory.drive(text, h, pass)),
-            (Family::Linear | Family::Ebt(_), _) => Evidence::None,
-        };
-        Reading { energies: self.energies(h, pass), evidence }
+        let kept = self.family.keep(text, h, pass);
+        let attended = cache.filter(|_| !self.family.has_system1());
+        let past = attended.map_or_else(Vec::new, Cache::keys_and_values);
+        let shape = [h.size()[0], h.size()[1], self.config.vocab_size];
+        let energies = self.family.start(shape, pass).unwrap_or_else(|| self.energies(h, pass));
+        Reading { energies, kept, past }
     }
 
     /// Keeps the weights of the matrix products in another kind, such as bfloat16: for predicting only, half the memory to read.
@@ -239,7 +196,12 @@ impl Ebm {
 
     /// Hidden states (B, T, C) → the energy of every next token (B, T, V), fp32.
     pub fn energies(&self, h: &Tensor, pass: Pass) -> Tensor {
-        self.energy_head.forward(h, pass.compute).to_kind(Kind::Float)
+        self.system_one().energies(h, pass)
+    }
+
+    /// What an energy may look into.
+    fn system_one(&self) -> System1<'_> {
+        System1 { config: &self.config, transformer: &self.transformer, energy_head: &self.energy_head }
     }
 
     /// System 1: logits (B, T, V), one forward pass.
@@ -311,42 +273,7 @@ impl Ebm {
 
     /// The energy that System 2 descends after reading a text.
     pub fn thinking_energy<'a>(&'a self, reading: &'a Reading, pass: Pass) -> Box<dyn Energy + 'a> {
-        let (c, energies) = (&self.config, &reading.energies);
-        match (&self.family, &reading.evidence) {
-            (Family::Reread(memory), Evidence::Drive(drive)) => Box::new(memory.energy(energies, drive, pass)),
-            (Family::Mixture(correction), Evidence::Hidden(h)) => {
-                let head = &self.energy_head.weight;
-                let p = move |x: &Tensor| (x / c.softmax_temperature).softmax(-1, None);
-                self.seeing(move |x| correction.energies(&p(x), energies, h, head, pass), pass)
-            }
-            (Family::Ebt(ebt), Evidence::Text(observed)) => Box::new(Autograd {
-                energy: move |x: &Tensor| ebt.energy(&self.transformer, x, observed, pass),
-                create_graph: pass.through(),
-            }),
-            _ if c.use_soft_tokens => {
-                let pass = Pass { second_order: pass.through() && !c.mixture_stopgrad, ..pass };
-                self.seeing(move |x| soft_tokens::energies(self, x, pass), pass)
-            }
-            _ => Box::new(self.expected(energies)),
-        }
-    }
-
-    /// The expected energy of given energies (B, T, V).
-    fn expected<'a>(&self, energies: &'a Tensor) -> ExpectedEnergy<'a> {
-        let c = &self.config;
-        ExpectedEnergy { energies, temperature: c.softmax_temperature, entropy_weight: c.entropy_weight }
-    }
-
-    /// The expected energy of energies (B, T, V) that see the prediction x: with `mixture_stopgrad` they count as constants in ∂/∂x.
-    fn seeing<'a>(&'a self, energies: impl Fn(&Tensor) -> Tensor + 'a, pass: Pass) -> Box<dyn Energy + 'a> {
-        let (tau, lambda) = (self.config.softmax_temperature, self.config.entropy_weight);
-        if self.config.mixture_stopgrad {
-            return Box::new(Stopped { ebm: self, energies });
-        }
-        Box::new(Autograd {
-            energy: move |x: &Tensor| energy::free_energy(x, &energies(x), tau, lambda),
-            create_graph: pass.through(),
-        })
+        self.family.energy(self.system_one(), reading, pass)
     }
 
     /// The loss on `idx` (B, T) and `targets` (B, A), what follows its last A positions; `refine_steps` = None trains System 1 alone.
@@ -375,7 +302,7 @@ impl Ebm {
         };
         let (loss, info_nce) = self.with_info_nce(nll, &energies_s1, targets);
         let refined = refine_steps.is_some();
-        Output { loss, logits, energies, energies_s1, refined, info_nce, contrastive: None, remat }
+        Output { loss, logits, energies, energies_s1, refined, info_nce, remat }
     }
 
     /// Adds the in-batch InfoNCE term where its weight is not 0: each text's own continuation against its neighbours'.
@@ -401,19 +328,6 @@ impl Ebm {
 fn positions(reading: &Reading) -> i64 {
     let size = reading.energies.size();
     size[0] * size[1]
-}
-
-/// Energies that see the prediction, but count as constants in ∂/∂x: the gradient is closed form, and no second derivative is needed.
-struct Stopped<'a, F> {
-    ebm: &'a Ebm,
-    /// x (B, T, V) → (B, T, V)
-    energies: F,
-}
-
-impl<F: Fn(&Tensor) -> Tensor> Energy for Stopped<'_, F> {
-    fn value_and_grad(&self, x: &Tensor) -> (Tensor, Tensor) {
-        self.ebm.expected(&(self.energies)(&x.detach())).value_and_grad(x)
-    }
 }
 
 /// Mean negative log-likelihood in nats: logits (B, T, V), targets (B, T).

@@ -1,11 +1,12 @@
 //! What can go wrong in a run, in the library's own types. Programs print the chain and set the exit status.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::checkpoint::StateError;
 use crate::config::ConfigError;
 use crate::data::DataError;
 use crate::device::DeviceError;
+use crate::fs::FileError;
 use crate::tracking::wandb::WandbError;
 
 /// An error of training, sampling or evaluation.
@@ -24,13 +25,8 @@ pub enum Error {
     #[error(transparent)]
     Checkpoint(#[from] StateError),
     /// Any other file.
-    #[error("cannot write or read {path}")]
-    Io {
-        /// The file
-        path: PathBuf,
-        /// The system's reason
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// Two trainers for one run.
     #[error(
         "{dir} is in use by another train ({holder}): nothing was changed; wait for its end, or give a run of its own \
@@ -167,12 +163,4 @@ pub enum Error {
     /// A request that does not fit the checkpoint.
     #[error("{0}")]
     Request(String),
-}
-
-impl Error {
-    /// For `map_err`: an I/O error that names its file.
-    pub fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self + use<> {
-        let path = path.to_owned();
-        move |source| Error::Io { path, source }
-    }
 }

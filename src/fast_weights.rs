@@ -17,13 +17,12 @@ use std::cell::RefCell;
 use tch::{Kind, Tensor, no_grad};
 
 use crate::checkpoint::{Checkpoint, StateError};
-use crate::config::{ContextConfig, ContextWeights, EnergyFamily, TrainConfig};
+use crate::config::{ContextConfig, ContextWeights, TrainConfig};
 use crate::ebm::{Ebm, cross_entropy};
-use crate::energy::Reading;
-use crate::energy::{Descent, Energy, Noise, descend};
-use crate::model::Pass;
+use crate::energy::{Descent, Energy, Noise, Reading, descend};
 use crate::nn::optim::AdamW;
 use crate::nn::params::{Param, flatten, views};
+use crate::nn::pass::Pass;
 
 /// α where none is given, for all weights and for the head alone. Chosen on the last tenth of the training split, with models that were
 /// trained without it (docs/thinking.md); half the best for the head, which smaller models need.
@@ -59,14 +58,12 @@ impl<'a> FastWeights<'a> {
         mut settings: ContextConfig,
         compute: Kind,
     ) -> Result<Self, StateError> {
-        if settings.context_weights == ContextWeights::Head && ebm.config.energy == EnergyFamily::Ebt {
+        let uses_head = ebm.family.has_system1();
+        if settings.context_weights == ContextWeights::Head && !uses_head {
             return Err(StateError::NoHead { file: checkpoint.path.clone() });
         }
         let moves = |p: &&Param| match settings.context_weights {
-            // EBT does not use the energy head.
-            ContextWeights::All => {
-                p.name != "alpha" && (p.name != "energy_head.weight" || ebm.config.energy != EnergyFamily::Ebt)
-            }
+            ContextWeights::All => p.name != "alpha" && (p.name != "energy_head.weight" || uses_head),
             ContextWeights::Head => p.name == "energy_head.weight",
         };
         let params: Vec<&Param> = ebm.params().iter().filter(moves).collect();
@@ -123,9 +120,8 @@ impl<'a> FastWeights<'a> {
     /// Steps of thinking behind the prediction whose likelihood is descended: System 1's of an expected energy, which thinking does not
     /// improve, and where the head alone moves; otherwise as many as in training.
     pub fn thinking_steps(&self) -> i64 {
-        let c = &self.ebm.config;
-        let system1 = c.energy == EnergyFamily::Linear || self.settings.context_weights == ContextWeights::Head;
-        if system1 { 0 } else { c.refine_steps }
+        let system1 = self.ebm.family.is_linear() || self.settings.context_weights == ContextWeights::Head;
+        if system1 { 0 } else { self.ebm.config.refine_steps }
     }
 
     /// Reads the ids of a text in windows, chunk by chunk, the last window as long as it is. Gives the mean NLL of each chunk in

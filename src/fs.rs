@@ -4,10 +4,26 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use crate::error::Error;
+/// A file, or a folder, that the system does not let us write or read.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write or read {path}")]
+pub struct FileError {
+    /// The file
+    pub path: PathBuf,
+    /// The system's reason
+    pub source: io::Error,
+}
+
+impl FileError {
+    /// For `map_err`: an error that names its file.
+    pub fn at(path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        move |source| Self { path, source }
+    }
+}
 
 /// Writes a sibling, flushes it to the disk and renames it over `path`, so that a crash leaves the old file or the new one.
-pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     let mut sibling = path.as_os_str().to_owned();
     sibling.push(format!(".{}.tmp", std::process::id()));
     let write = || {
@@ -18,7 +34,7 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     };
     write().map_err(|source| {
         let _ = fs::remove_file(&sibling);
-        Error::Io { path: path.to_owned(), source }
+        FileError { path: path.to_owned(), source }
     })
 }
 
@@ -33,15 +49,15 @@ pub fn make_new<T>(
     stem: &str,
     extension: &str,
     make: impl Fn(&Path) -> io::Result<T>,
-) -> Result<(PathBuf, T), Error> {
+) -> Result<(PathBuf, T), FileError> {
     for n in 1u32.. {
         let number = if n == 1 { String::new() } else { format!("_{n}") };
         let path = dir.join(format!("{stem}{number}{extension}"));
         match make(&path) {
             Ok(made) => return Ok((path, made)),
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(source) => return Err(Error::Io { path, source }),
+            Err(source) => return Err(FileError { path, source }),
         }
     }
-    Err(Error::Io { path: dir.to_owned(), source: io::ErrorKind::AlreadyExists.into() })
+    Err(FileError { path: dir.to_owned(), source: io::ErrorKind::AlreadyExists.into() })
 }

@@ -7,97 +7,13 @@ use tch::{Device, Kind, Tensor};
 use crate::config::ModelConfig;
 use crate::nn::cache::Cache;
 use crate::nn::dropout::dropout;
+use crate::nn::linear::{INIT_STD, Linear};
 use crate::nn::params::Params;
+use crate::nn::pass::{Pass, Wanted};
 use crate::nn::remat::Remat;
 
 /// PyTorch's LayerNorm constant; the parity tests turn red when it changes.
 const LAYER_NORM_EPS: f64 = 1e-5;
-/// Standard deviation of every Linear and Embedding weight at initialisation (GPT-2).
-pub(crate) const INIT_STD: f64 = 0.02;
-
-/// How one forward pass is run.
-#[derive(Debug, Clone, Copy)]
-pub struct Pass {
-    /// Dropout, jitter and noise are on.
-    pub train: bool,
-    /// Kind of the matrix products; weights stay fp32 and are cast where they are used.
-    pub compute: Kind,
-    /// The pass is differentiated twice. Fused attention has no second derivative, so plain attention is used.
-    pub second_order: bool,
-    /// Activations are not kept for the backward pass, but computed again there (see [`crate::nn::remat`]).
-    pub remat: bool,
-}
-
-impl Pass {
-    /// A pass without dropout or noise.
-    pub fn eval(compute: Kind) -> Self {
-        Self { train: false, compute, second_order: false, remat: false }
-    }
-
-    /// Whether gradients flow through thinking, which itself follows a gradient.
-    pub(crate) fn through(self) -> bool {
-        self.train || self.second_order
-    }
-
-    /// A training pass.
-    pub fn train(compute: Kind) -> Self {
-        Self { train: true, compute, second_order: false, remat: false }
-    }
-}
-
-/// The cache of a text and the layer that looks into it.
-pub type Past<'a> = (&'a mut Cache, usize);
-
-/// The positions whose outputs are wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wanted {
-    /// All of them
-    All,
-    /// The last one: the last block reads the others' keys and values only
-    Last,
-}
-
-impl Wanted {
-    /// Those positions of x (B, T, C) → (B, T or 1, C)
-    fn of(self, x: &Tensor) -> Tensor {
-        match self {
-            Wanted::All => x.shallow_clone(),
-            Wanted::Last => x.narrow(1, -1, 1),
-        }
-    }
-}
-
-/// `y = x Wᵀ + b`, with `weight` (out, in).
-#[derive(Debug)]
-pub struct Linear {
-    /// (out, in)
-    pub weight: Tensor,
-    /// (out)
-    pub bias: Option<Tensor>,
-}
-
-impl Linear {
-    /// Weights N(0, `std`), bias zero.
-    pub fn new(p: &mut Params, path: &str, (n_in, n_out): (i64, i64), bias: bool, std: f64) -> Self {
-        Self {
-            weight: p.normal(&format!("{path}.weight"), &[n_out, n_in], std),
-            bias: bias.then(|| p.constant(&format!("{path}.bias"), &[n_out], 0.0)),
-        }
-    }
-
-    /// (…, in) → (…, out), computed in `compute`.
-    pub fn forward(&self, x: &Tensor, compute: Kind) -> Tensor {
-        let bias = self.bias.as_ref().map(|b| b.to_kind(compute));
-        x.to_kind(compute).linear(&self.weight.to_kind(compute), bias)
-    }
-
-    /// The same for `n` of its outputs, from `start` on: (…, in) → (…, n).
-    fn forward_part(&self, x: &Tensor, (start, n): (i64, i64), compute: Kind) -> Tensor {
-        let part = |z: &Tensor| z.narrow(0, start, n);
-        Self { weight: part(&self.weight), bias: self.bias.as_ref().map(part) }.forward(x, compute)
-    }
-}
-
 /// Layer normalisation with an optional bias, always in fp32.
 #[derive(Debug)]
 pub struct LayerNorm {
@@ -120,6 +36,12 @@ impl LayerNorm {
         x.layer_norm(self.weight.size(), Some(&self.weight), self.bias.as_ref(), LAYER_NORM_EPS, true)
     }
 }
+
+/// What a block keeps of each token for the backward pass, in widths C: norms, q, k and v, attention, and 4 C twice in the MLP.
+pub const KEPT_OF_BLOCK: u128 = 16;
+
+/// The cache of a text and the layer that looks into it.
+type Past<'a> = (&'a mut Cache, usize);
 
 /// Multi-head causal self-attention.
 #[derive(Debug)]
@@ -348,12 +270,12 @@ impl Transformer {
     }
 
     /// One block again, in a backward pass.
-    pub(crate) fn block(&self, layer: usize, x: &Tensor, pass: Pass) -> Tensor {
+    pub fn block(&self, layer: usize, x: &Tensor, pass: Pass) -> Tensor {
         self.h[layer].forward(x, Wanted::All, None, pass)
     }
 
     /// The linear layers: those whose products dominate the cost.
-    pub(crate) fn linears(&self) -> impl Iterator<Item = &Linear> {
+    pub fn linears(&self) -> impl Iterator<Item = &Linear> {
         self.h.iter().flat_map(|b| [&b.attn.c_attn, &b.attn.c_proj, &b.mlp.c_fc, &b.mlp.c_proj])
     }
 }

@@ -6,8 +6,8 @@ use crate::config::{Context, Mode, SampleConfig};
 use crate::data::Vocab;
 use crate::ebm::Ebm;
 use crate::energy::Reading;
-use crate::model::{Pass, Wanted};
 use crate::nn::cache::Cache;
+use crate::nn::pass::{Pass, Wanted};
 
 /// How a token is chosen from logits (temperature, then top-k, then top-p, then a draw or the best).
 #[derive(Debug, Clone, PartialEq)]

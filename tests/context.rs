@@ -11,8 +11,8 @@ use nanoebm::checkpoint::Checkpoint;
 use nanoebm::config::{ContextConfig, ContextWeights, EvalConfig, TrainConfig};
 use nanoebm::ebm::{Ebm, cross_entropy};
 use nanoebm::fast_weights::FastWeights;
-use nanoebm::model::Pass;
 use nanoebm::nn::optim::AdamW;
+use nanoebm::nn::pass::Pass;
 use serde_json::json;
 use tch::{Kind, Tensor, no_grad};
 

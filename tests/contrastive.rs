@@ -8,8 +8,9 @@ mod golden;
 use golden::{Golden, Ladder};
 use nanoebm::config::{ContrastiveType, TrainConfig};
 use nanoebm::contrastive::{Contrastive, Draw};
-use nanoebm::model::Pass;
 use nanoebm::nn::optim::AdamW;
+use nanoebm::nn::pass::Pass;
+use nanoebm::run::step::Step;
 use tch::{Kind, Tensor};
 
 const TRAIN: Pass = Pass { train: true, compute: Kind::Float, second_order: false, remat: false };
@@ -46,10 +47,10 @@ fn loss_negatives_buffers_and_every_gradient() {
             contrastive.chains = buffer.map(|b| golden.tensor(&format!("{case}.{b}_before")));
             let draw = draw(&golden, case, kind);
             let mut optimizer = AdamW::new(ebm.params(), &TrainConfig::default(), &ebm.config);
-            let mut output = ebm.forward(&idx, &targets, Some(fields["steps"].as_i64().unwrap()), TRAIN);
-            let phases = contrastive.phases_with(&ebm, &targets, &output.energies, TRAIN, &draw);
-            output.add_contrastive(phases, ebm.config.contrastive_weight);
-            let metrics = output.metrics(&targets);
+            let mut step = Step::new(ebm.forward(&idx, &targets, Some(fields["steps"].as_i64().unwrap()), TRAIN));
+            let phases = contrastive.phases_with(&ebm, &targets, &step.output.energies, TRAIN, &draw);
+            step.add_contrastive(phases, ebm.config.contrastive_weight);
+            let metrics = step.metrics(&targets);
 
             let label = |what: &str| format!("{name} {case} {what}");
             let theirs = |key: &str| fields["metrics"][key].as_f64().unwrap();
@@ -60,7 +61,7 @@ fn loss_negatives_buffers_and_every_gradient() {
                 let after = golden.tensor(&format!("{case}.{b}_after"));
                 ladder.close(&label("chains after"), contrastive.chains.as_ref().unwrap(), &after, 1e-5);
             }
-            optimizer.backward(&output.loss);
+            optimizer.backward(&step.loss);
             for (parameter, grad) in optimizer.grads() {
                 let theirs = golden.tensor(&format!("{case}.grad.{parameter}"));
                 ladder.relative(&label(&parameter), &grad, &theirs, 1e-4);
@@ -104,16 +105,16 @@ fn the_squares_of_both_phases_are_part_of_the_loss() {
         "contrastive_l2": 0.5, "langevin_step_size": 1e-9, "langevin_noise_scale": 0.0, // negatives stay at System 1
     });
     let ebm = golden.model(&over);
-    let mut output = ebm.forward(&idx, &targets, None, TRAIN);
-    let phases = Contrastive::new(&ebm.config).unwrap().phases(&ebm, &targets, &output.energies, TRAIN);
-    output.add_contrastive(phases, 2.0);
-    let e = output.energies.detach();
+    let mut step = Step::new(ebm.forward(&idx, &targets, None, TRAIN));
+    let phases = Contrastive::new(&ebm.config).unwrap().phases(&ebm, &targets, &step.output.energies, TRAIN);
+    step.add_contrastive(phases, 2.0);
+    let e = step.output.energies.detach();
     let positive = e.gather(2, &targets.unsqueeze(-1), false);
     let negative = ((-&e).softmax(-1, None) * &e).sum_dim_intlist([-1i64].as_slice(), false, None::<Kind>);
     let number = |t: Tensor| t.mean(Kind::Float).double_value(&[]);
     let divergence = number(positive.shallow_clone()) - number(negative.shallow_clone());
     let squares = number(positive.square()) + number(negative.square());
-    let metrics = output.metrics(&targets);
+    let metrics = step.metrics(&targets);
     let mut ladder = Ladder::default();
     ladder.number("cd_loss", metrics.get("cd_loss"), divergence, 1e-5);
     ladder.number("energy_l2", metrics.get("energy_l2"), squares, 1e-5);

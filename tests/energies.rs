@@ -15,8 +15,8 @@ use nanoebm::checkpoint::{self, Checkpoint, Extra};
 use nanoebm::config::{Config, ContextConfig, EnergyFamily, EvalConfig, ModelConfig};
 use nanoebm::ebm::Ebm;
 use nanoebm::fast_weights::FastWeights;
-use nanoebm::model::{Pass, Wanted};
 use nanoebm::nn::optim::AdamW;
+use nanoebm::nn::pass::{Pass, Wanted};
 use safetensors::tensor::TensorView;
 use tch::{Device, Kind, Tensor, no_grad};
 

@@ -9,7 +9,7 @@ mod golden;
 use golden::{Golden, Ladder};
 use nanoebm::config::{Context, SampleConfig};
 use nanoebm::ebm::Ebm;
-use nanoebm::model::{Pass, Wanted};
+use nanoebm::nn::pass::{Pass, Wanted};
 use nanoebm::sample::{Chooser, Generation};
 use serde_json::json;
 use tch::{Kind, Tensor, no_grad};

@@ -13,8 +13,9 @@ use golden::{Golden, Ladder};
 use nanoebm::config::{Config, SampleConfig, TrainConfig};
 use nanoebm::data::{Corpus, Split};
 use nanoebm::eval::scores::{Base, Scores};
-use nanoebm::model::Pass;
 use nanoebm::nn::optim::{AdamW, learning_rate};
+use nanoebm::nn::pass::Pass;
+use nanoebm::run::step::Step;
 use nanoebm::sample::{Chooser, Generation};
 use serde_json::{Value, json};
 use tch::{Kind, no_grad};
@@ -156,9 +157,10 @@ fn training_loss_and_every_gradient() {
             let ebm = golden.model(&fields["over"]);
             let mut optimizer = AdamW::new(ebm.params(), &TrainConfig::default(), &ebm.config);
             let steps = fields["use_refine"].as_bool().unwrap().then(|| fields["steps"].as_i64().unwrap());
-            let output = ebm.forward(&idx, &targets, steps, TRAIN);
+            let step = Step::new(ebm.forward(&idx, &targets, steps, TRAIN));
+            let output = &step.output;
             ladder.number(&format!("{name} {case} loss"), output.loss.double_value(&[]), f64_of(&fields["loss"]), 1e-5);
-            for (metric, value) in output.metrics(&targets).read() {
+            for (metric, value) in step.metrics(&targets).read() {
                 if let Some(theirs) = fields["metrics"].get(&metric) {
                     ladder.number(&format!("{name} {case} {metric}"), value, f64_of(theirs), 1e-5);
                 }
@@ -300,7 +302,7 @@ fn the_default_moves_where_the_original_stands_still() {
     let gap = |reduction: &str| {
         let ebm = golden.model(&json!({"refine_reduction": reduction}));
         ebm.set_alpha(Config::default().model.alpha_value);
-        no_grad(|| ebm.forward(&idx, &targets, Some(4), EVAL)).metrics(&targets).get("energy_gap")
+        Step::new(no_grad(|| ebm.forward(&idx, &targets, Some(4), EVAL))).metrics(&targets).get("energy_gap")
     };
     assert!(gap("mean") < 1e-3, "{}", gap("mean"));
     assert!(gap("sum") > 50.0 * gap("mean"), "{} against {}", gap("sum"), gap("mean"));

@@ -12,8 +12,9 @@ use golden::{Golden, Ladder};
 use nanoebm::config::TrainConfig;
 use nanoebm::contrastive::Contrastive;
 use nanoebm::ebm::Ebm;
-use nanoebm::model::Pass;
 use nanoebm::nn::optim::AdamW;
+use nanoebm::nn::pass::Pass;
+use nanoebm::run::step::Step;
 use serde_json::json;
 use tch::{Kind, Tensor, no_grad};
 
@@ -25,15 +26,15 @@ fn gradients(ebm: &Ebm, golden: &Golden, remat: bool) -> (f64, Vec<(String, Tens
     let (idx, targets) = golden.batch();
     let pass = Pass { remat, ..Pass::train(Kind::Float) };
     tch::manual_seed(5);
-    let mut output = ebm.forward(&idx, &targets, Some(3), pass);
+    let mut step = Step::new(ebm.forward(&idx, &targets, Some(3), pass));
     if let Some(mut contrastive) = Contrastive::new(&ebm.config) {
-        let phases = contrastive.phases(ebm, &targets, &output.energies, pass);
-        output.add_contrastive(phases, 0.1);
+        let phases = contrastive.phases(ebm, &targets, &step.output.energies, pass);
+        step.add_contrastive(phases, 0.1);
     }
     let mut optimizer = AdamW::new(ebm.params(), &TrainConfig::default(), &ebm.config);
-    assert_eq!(output.remat.is_some(), remat);
-    output.backward(ebm, &mut optimizer, 1);
-    (output.loss.double_value(&[]), optimizer.grads())
+    assert_eq!(step.output.remat.is_some(), remat);
+    step.backward(ebm, &mut optimizer, 1);
+    (step.loss.double_value(&[]), optimizer.grads())
 }
 
 #[test]

@@ -9,7 +9,7 @@ mod golden;
 use golden::{Golden, Ladder};
 use nanoebm::data::Corpus;
 use nanoebm::ebm::Ebm;
-use nanoebm::model::Pass;
+use nanoebm::nn::pass::Pass;
 use nanoebm::viz::gap::{Gap, path_energies};
 use nanoebm::viz::trajectories::trajectories;
 use serde_json::Value;

@@ -12,13 +12,15 @@ use nanoebm::contrastive::Contrastive;
 use nanoebm::data::Corpus;
 use nanoebm::data::batches::{Batches, Position};
 use nanoebm::ebm::Ebm;
-use nanoebm::model::Pass;
 use nanoebm::nn::optim::AdamW;
+use nanoebm::nn::pass::Pass;
+use nanoebm::nn::pass::kind;
 use nanoebm::run::profile::Profile;
 use nanoebm::run::ram;
 use nanoebm::run::resume::read_corpus;
+use nanoebm::run::step::Step;
 use nanoebm::sample::{Chooser, Generation};
-use nanoebm::{device, program, train};
+use nanoebm::{device, program};
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
 
@@ -70,7 +72,7 @@ fn measure(config: &Config, flags: &Flags) -> anyhow::Result<Value> {
     ram::check_training(&config, device)?;
     tch::manual_seed(config.train.seed);
     let ebm = Ebm::new(&config.model, device);
-    let compute = train::kind(config.train.dtype);
+    let compute = kind(config.train.dtype);
     let mut result = json!({
         "device": format!("{device:?}"), "threads": tch::get_num_threads(), "dtype": config.train.dtype.as_str(),
         "gemm_peak_gflops": gemm_gflops(compute, device),
@@ -117,21 +119,21 @@ fn training_steps(config: &Config, corpus: &Arc<Corpus>, ebm: &Ebm, most: usize)
     let (mut optimizer, mut position) = (AdamW::new(ebm.params(), &config.train, &config.model), Position::default());
     let mut contrastive = Contrastive::new(&config.model);
     let mut batches = Batches::new(corpus, config, position, ebm.device())?;
-    let pass = Pass { remat: config.train.remat, ..Pass::train(train::kind(config.train.dtype)) };
+    let pass = Pass { remat: config.train.remat, ..Pass::train(kind(config.train.dtype)) };
     let (mut steps, began) = (Vec::new(), Instant::now());
     let mut watch = Profile::start(ebm.device(), true);
     while steps.len() < WARM_UP + most && (steps.len() <= WARM_UP || began.elapsed() < PATIENCE) {
         watch.lap("between");
         let (idx, targets) = batches.next(&mut position)?;
         let batch = watch.lap("batch");
-        let mut output = ebm.forward(&idx, &targets, Some(config.model.refine_steps), pass);
+        let mut step = Step::new(ebm.forward(&idx, &targets, Some(config.model.refine_steps), pass));
         let forward = watch.lap("forward");
         if let Some(contrastive) = &mut contrastive {
-            let phases = contrastive.phases(ebm, &targets, &output.energies, pass);
-            output.add_contrastive(phases, config.model.contrastive_weight);
+            let phases = contrastive.phases(ebm, &targets, &step.output.energies, pass);
+            step.add_contrastive(phases, config.model.contrastive_weight);
         }
         let contrast = watch.lap("contrastive");
-        output.backward(ebm, &mut optimizer, 1);
+        step.backward(ebm, &mut optimizer, 1);
         let backward = watch.lap("backward");
         let norm = optimizer.grad_norm();
         optimizer.clip_grad_norm(&norm, config.train.grad_clip);

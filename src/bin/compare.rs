@@ -5,14 +5,15 @@ use std::process::ExitCode;
 
 use nanoebm::config::{self, Action, Candidate, CompareConfig, PictureFormat, Program};
 use nanoebm::data::Corpus;
+use nanoebm::device;
 use nanoebm::eval::compare::{Comparison, Contender, compare, shared_block_size};
 use nanoebm::eval::table;
 use nanoebm::eval::{Prediction, Windows, check_scored};
+use nanoebm::nn::pass::kind;
 use nanoebm::program::load::{Loaded, load};
 use nanoebm::program::{self, Output};
 use nanoebm::viz::compared::picture;
 use nanoebm::viz::draw::output::{check_folder, write};
-use nanoebm::{device, train};
 
 const PROGRAM: Program = Program {
     name: "compare",
@@ -73,7 +74,7 @@ fn measure(config: &CompareConfig, output: Output) -> anyhow::Result<Comparison>
     let block_size = shared_block_size(&contenders, config.block_size)?;
     check_problems(&loaded, &corpus, block_size)?;
     loaded.iter().filter_map(|loaded| loaded.doubts(&corpus)).for_each(|doubts| eprintln!("⚠ {doubts}"));
-    let mut windows = Windows::consecutive(&corpus, config.split.into(), block_size)?;
+    let mut windows = Windows::consecutive(&corpus, config.split, block_size)?;
     for contender in &contenders {
         check_scored(contender.ebm, &windows)?;
     }
@@ -87,7 +88,7 @@ fn measure(config: &CompareConfig, output: Output) -> anyhow::Result<Comparison>
         ));
     }
     let bar = program::progress_bar(contenders.len() * windows.offsets.len(), "windows");
-    let work = (config.batch_size, train::kind(config.dtype));
+    let work = (config.batch_size, kind(config.dtype));
     let comparison = compare(&contenders, &windows, work, |n| bar.inc(n));
     bar.finish_and_clear();
     Ok(comparison)

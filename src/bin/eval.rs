@@ -2,17 +2,18 @@
 
 use std::process::ExitCode;
 
-use nanoebm::config::{self, Action, ConfigError, ContextConfig, EnergyFamily, EvalConfig, Program};
+use nanoebm::config::{self, Action, ConfigError, ContextConfig, EvalConfig, Program};
 use nanoebm::data::Corpus;
+use nanoebm::device;
 use nanoebm::eval::by_steps::thinking;
 use nanoebm::eval::exact::Exact;
 use nanoebm::eval::separation::{Auroc, SCORINGS, Separation, separation};
 use nanoebm::eval::table;
 use nanoebm::eval::temperature::training_windows;
 use nanoebm::eval::{Report, Windows, check_scored, evaluate};
+use nanoebm::nn::pass::kind;
 use nanoebm::program::load::load;
 use nanoebm::program::{self, Output};
-use nanoebm::{device, train};
 
 const PROGRAM: Program = Program {
     name: "eval",
@@ -59,12 +60,12 @@ fn measure(config: &EvalConfig, output: Output) -> anyhow::Result<Report> {
     let mut windows = windows(config, &corpus, ebm.config.block_size)?;
     check_scored(ebm, &windows)?;
     windows.offsets.truncate(config.max_windows.map_or(usize::MAX, |n| n as usize));
-    if config.separation && ebm.config.energy == EnergyFamily::Ebt {
+    if config.separation && !ebm.family.has_system1() {
         let problem = "separation=true tells texts apart by System 1's energies, which model.energy=ebt does not have";
         return Err(ConfigError::Relation(problem.to_owned()).into());
     }
     let count = windows.offsets.len();
-    let compute = train::kind(config.dtype);
+    let compute = kind(config.dtype);
     let follows = config.fast.context_steps > 0;
     let mut fast = follows.then(|| loaded.fast_weights(config.fast, compute)).transpose()?;
     if output == Output::Text {
@@ -98,7 +99,7 @@ fn measure(config: &EvalConfig, output: Output) -> anyhow::Result<Report> {
 
 /// The windows that are asked for. Following a text needs those that do not overlap: of others, it would have seen what is scored.
 fn windows<'a>(config: &EvalConfig, corpus: &'a Corpus, block_size: i64) -> anyhow::Result<Windows<'a>> {
-    let split = config.split.into();
+    let split = config.split;
     let Some(stride) = config.stride else { return Ok(Windows::consecutive(corpus, split, block_size)?) };
     let problem = match () {
         _ if corpus.problems().is_some() => "stride slides over a text, which problems are not",

@@ -7,6 +7,16 @@ use std::time::SystemTime;
 /// Checkpoints `ckpt_step_N.pt` that a run keeps.
 const KEEP: usize = 3;
 
+/// The checkpoint after the last step.
+pub const FINAL: &str = "final.pt";
+/// That of the best validation loss.
+pub const BEST: &str = "best.pt";
+
+/// The name of the checkpoint after `step` steps.
+pub fn step_file(step: i64) -> String {
+    format!("ckpt_step_{step}.pt")
+}
+
 /// The step in `ckpt_step_N.pt`.
 fn step_of(path: &Path) -> Option<u64> {
     path.file_name()?.to_str()?.strip_prefix("ckpt_step_")?.strip_suffix(".pt")?.parse().ok()
@@ -36,9 +46,8 @@ pub fn prune(run_dir: &Path, done: u64) {
 /// The checkpoint to use from a run: the newer of the final one and that of the highest step, else the best.
 fn of_run(run_dir: &Path) -> Option<PathBuf> {
     let existing = |name: &str| Some(run_dir.join(name)).filter(|path| path.is_file());
-    let newest =
-        step_checkpoints(run_dir).pop().into_iter().chain(existing("final.pt")).max_by_key(|path| modified(path));
-    newest.or_else(|| existing("best.pt"))
+    let newest = step_checkpoints(run_dir).pop().into_iter().chain(existing(FINAL)).max_by_key(|path| modified(path));
+    newest.or_else(|| existing(BEST))
 }
 
 fn modified(path: &Path) -> SystemTime {

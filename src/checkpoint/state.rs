@@ -11,12 +11,13 @@ use tch::{Device, Kind, Tensor, no_grad};
 
 use super::{Archive, CheckpointError, DType, Object, TensorRef};
 use crate::checkpoint::provenance::Provenance;
-use crate::config::{Config, ContrastiveType, EnergyFamily, ModelConfig};
+use crate::config::{Config, ContrastiveType, ModelConfig};
 use crate::contrastive::Contrastive;
 use crate::data::Vocab;
 use crate::data::addition::Addition;
 use crate::data::batches::Position;
 use crate::ebm::Ebm;
+use crate::energy;
 use crate::nn::optim::AdamW;
 
 /// The key of everything that is ours.
@@ -230,12 +231,8 @@ impl Checkpoint {
     /// An error unless the model of this run has the shapes of the file's.
     pub fn check_shapes(&self, run: &ModelConfig) -> Result<(), StateError> {
         let file = &self.model;
-        let reread = |model: &ModelConfig| match model.energy {
-            EnergyFamily::Reread => model.reread_chars,
-            _ => 0, // nothing depends on it
-        };
         let shape = |model: &ModelConfig| {
-            [
+            let shared = [
                 ("vocab_size", model.vocab_size.to_string()),
                 ("block_size", model.block_size.to_string()),
                 ("n_layer", model.n_layer.to_string()),
@@ -243,8 +240,9 @@ impl Checkpoint {
                 ("n_embd", model.n_embd.to_string()),
                 ("bias", model.bias.to_string()),
                 ("energy", model.energy.to_string()),
-                ("reread_chars", reread(model).to_string()),
-            ]
+            ];
+            let own = energy::shape(model).into_iter().map(|(key, value)| (key, value.to_string()));
+            shared.into_iter().chain(own).collect::<Vec<_>>()
         };
         match shape(run).into_iter().zip(shape(file)).find(|(run, file)| run != file) {
             None => Ok(()),

@@ -4,9 +4,9 @@
 //! Nothing is stored: the n-th problem of a split is computed. Problems with the same two numbers, in either order, are in the
 //! same split, which a hash of them decides, so that the validation split holds none that training saw.
 
-use crate::config::DataConfig;
-use crate::data::batches::mix;
-use crate::data::{Split, Vocab};
+use crate::config::{DataConfig, Split};
+use crate::data::shuffle::mix;
+use crate::data::vocab::Vocab;
 
 /// The `data.dataset` that asks for it.
 pub const NAME: &str = "addition";
@@ -91,7 +91,11 @@ impl Addition {
     /// The n-th problem of a split. Each number is uniform below a power of ten, of which all are as likely; problems repeat where
     /// there are few.
     pub fn problem(self, split: Split, n: usize) -> Problem {
-        let mut seed = mix(n as u64 ^ mix(split as u64 + 1));
+        let stream = match split {
+            Split::Train => 1,
+            Split::Val => 2,
+        };
+        let mut seed = mix(n as u64 ^ mix(stream));
         loop {
             let number = |seed: u64| {
                 let digits = mix(seed) % u64::from(self.digits) + 1;

@@ -6,12 +6,15 @@
 //! noise in training and from its mean, no prediction at all, elsewhere: there is no System 1. The gradient by x goes through the
 //! whole stream, and training through that gradient.
 
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
 use crate::config::ModelConfig;
-use crate::model::{INIT_STD, Linear, Pass, Transformer};
-use crate::nn::cache::Cache;
+use crate::energy::descent::{Autograd, Energy};
+use crate::energy::family::{Family, Reading, System1};
+use crate::model::KEPT_OF_BLOCK;
+use crate::nn::linear::{INIT_STD, Linear};
 use crate::nn::params::Params;
+use crate::nn::pass::Pass;
 
 /// The energy's parameters beside the transformer's.
 #[derive(Debug)]
@@ -22,72 +25,53 @@ pub struct Ebt {
     head: Linear,
 }
 
-/// What the text's stream left: keys and values (B, H, S, d) of each layer, and the places of the positions that think.
-#[derive(Debug)]
-pub struct Observed {
-    layers: Vec<(Tensor, Tensor)>,
-    /// (1, T) int64
-    places: Tensor,
-}
-
-impl Observed {
-    /// What a cache holds, for its last `wanted` positions.
-    pub fn of(cache: &Cache, wanted: i64) -> Self {
-        let layers = cache.keys_and_values();
-        let device = layers.first().map_or(Device::Cpu, |(k, _)| k.device());
-        let places = Tensor::arange(cache.len(), (Kind::Int64, device)).narrow(0, cache.len() - wanted, wanted);
-        Self { layers, places: places.unsqueeze(0) }
-    }
-
-    /// Of other positions: `f` is given a tensor (1, T, …).
-    pub(super) fn map(&self, f: impl Fn(&Tensor) -> Tensor) -> Self {
-        Self { places: f(&self.places), ..self.shallow_clone() }
-    }
-
-    /// These places and then those of a later reading, whose keys and values are those of both.
-    pub(super) fn then(&self, next: &Self) -> Self {
-        next.map(|places| Tensor::cat(&[&self.places, places], 1))
-    }
-
-    fn shallow_clone(&self) -> Self {
-        let layers = self.layers.iter().map(|(k, v)| (k.shallow_clone(), v.shallow_clone())).collect();
-        Self { layers, places: self.places.shallow_clone() }
-    }
-
-    /// With its keys and values cut off from the graph that made them.
-    pub(super) fn detach(&self) -> Self {
-        let layers = self.layers.iter().map(|(k, v)| (k.detach(), v.detach())).collect();
-        Self { layers, places: self.places.shallow_clone() }
-    }
-}
-
-impl Ebt {
-    /// Parameters named `path.…`.
-    pub fn new(p: &mut Params, path: &str, config: &ModelConfig) -> Self {
+impl Family for Ebt {
+    fn new(p: &mut Params, config: &ModelConfig) -> Self {
         let (v, c) = (config.vocab_size, config.n_embd);
         Self {
-            wte: p.normal(&format!("{path}.wte.weight"), &[v, c], INIT_STD),
-            head: Linear::new(p, &format!("{path}.head"), (c, 1), false, INIT_STD),
+            wte: p.normal("thinking.wte.weight", &[v, c], INIT_STD),
+            head: Linear::new(p, "thinking.head", (c, 1), false, INIT_STD),
         }
     }
 
-    /// Number of them.
-    pub fn parameters(config: &ModelConfig) -> u128 {
+    fn parameters(config: &ModelConfig) -> u128 {
         let [v, c] = [config.vocab_size, config.n_embd].map(|n| n.max(0) as u128);
         v * c + c
     }
 
-    /// Where thinking starts (B, T, V), as energies.
-    pub fn start(&self, shape: [i64; 3], pass: Pass) -> Tensor {
-        let options = (Kind::Float, self.wte.device());
-        if pass.train { Tensor::randn(shape, options) } else { Tensor::zeros(shape, options) }
+    /// A second stream through the transformer, twice differentiated.
+    fn kept_per_step(config: &ModelConfig) -> u128 {
+        let [l, c] = [config.n_layer, config.n_embd].map(|n| n.max(0) as u128);
+        3 * l * c * KEPT_OF_BLOCK
     }
 
-    /// The energy (B, T, 1) of predictions x (B, T, V).
-    pub fn energy(&self, transformer: &Transformer, x: &Tensor, observed: &Observed, pass: Pass) -> Tensor {
-        let scale = (self.wte.size()[1] as f64).sqrt();
-        let candidate = x.softmax(-1, None).matmul(&(&self.wte * scale)); // (B, T, V) @ (V, C) → (B, T, C)
-        let out = transformer.forward_candidates(&candidate, &observed.layers, &observed.places, pass); // (B, T, C)
-        self.head.forward(&out, pass.compute).to_kind(Kind::Float)
+    fn start(&self, shape: [i64; 3], pass: Pass) -> Option<Tensor> {
+        let options = (Kind::Float, self.wte.device());
+        Some(if pass.train { Tensor::randn(shape, options) } else { Tensor::zeros(shape, options) })
+    }
+
+    fn has_system1(&self) -> bool {
+        false
+    }
+
+    /// The places of the positions in the text (1, T), int64.
+    fn keep(&self, idx: &Tensor, h: &Tensor, _pass: Pass) -> Vec<Tensor> {
+        let (read, wanted) = (idx.size()[1], h.size()[1]);
+        vec![Tensor::arange(read, (Kind::Int64, h.device())).narrow(0, read - wanted, wanted).unsqueeze(0)]
+    }
+
+    fn energy<'a>(&'a self, system1: System1<'a>, reading: &'a Reading, pass: Pass) -> Box<dyn Energy + 'a> {
+        let energy = move |x: &Tensor| {
+            let scale = (self.wte.size()[1] as f64).sqrt();
+            let candidate = x.softmax(-1, None).matmul(&(&self.wte * scale)); // (B, T, V) @ (V, C) → (B, T, C)
+            let (past, places) = (&reading.past, &reading.kept[0]);
+            let out = system1.transformer.forward_candidates(&candidate, past, places, pass); // (B, T, C)
+            self.head.forward(&out, pass.compute).to_kind(Kind::Float) // (B, T, 1)
+        };
+        Box::new(Autograd { energy, create_graph: pass.through() })
+    }
+
+    fn name(&self, _config: &ModelConfig) -> &'static str {
+        "energy"
     }
 }

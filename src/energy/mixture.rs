@@ -7,12 +7,16 @@
 use tch::{Kind, Tensor};
 
 use crate::config::ModelConfig;
-use crate::model::{INIT_STD, Linear, Pass};
+use crate::energy::descent::Energy;
+use crate::energy::expected::seeing;
+use crate::energy::family::{Family, Reading, System1};
+use crate::nn::linear::{INIT_STD, Linear};
 use crate::nn::params::Params;
+use crate::nn::pass::Pass;
 
 /// The correction's parameters.
 #[derive(Debug)]
-pub struct Correction {
+pub struct Mixture {
     /// (C, 2 C) and (C)
     c_fc: Linear,
     /// (V, C) and (V)
@@ -21,28 +25,45 @@ pub struct Correction {
     scale: Tensor,
 }
 
-impl Correction {
-    /// Parameters named `path.…`.
-    pub fn new(p: &mut Params, path: &str, config: &ModelConfig) -> Self {
+impl Family for Mixture {
+    fn new(p: &mut Params, config: &ModelConfig) -> Self {
         let (v, c) = (config.vocab_size, config.n_embd);
         Self {
-            c_fc: Linear::new(p, &format!("{path}.c_fc"), (2 * c, c), true, INIT_STD),
-            c_proj: Linear::new(p, &format!("{path}.c_proj"), (c, v), true, INIT_STD),
-            scale: p.constant(&format!("{path}.scale"), &[], 0.0),
+            c_fc: Linear::new(p, "thinking.c_fc", (2 * c, c), true, INIT_STD),
+            c_proj: Linear::new(p, "thinking.c_proj", (c, v), true, INIT_STD),
+            scale: p.constant("thinking.scale", &[], 0.0),
         }
     }
 
-    /// Number of them.
-    pub fn parameters(config: &ModelConfig) -> u128 {
+    fn parameters(config: &ModelConfig) -> u128 {
         let [v, c] = [config.vocab_size, config.n_embd].map(|n| n.max(0) as u128);
         c * (2 * c + 1) + v * (c + 1) + 1
     }
 
+    fn kept_per_step(config: &ModelConfig) -> u128 {
+        8 * config.n_embd.max(0) as u128
+    }
+
+    /// The hidden states (B, T, C).
+    fn keep(&self, _idx: &Tensor, h: &Tensor, _pass: Pass) -> Vec<Tensor> {
+        vec![h.shallow_clone()]
+    }
+
+    fn energy<'a>(&'a self, system1: System1<'a>, reading: &'a Reading, pass: Pass) -> Box<dyn Energy + 'a> {
+        let tau = system1.config.softmax_temperature;
+        let p = move |x: &Tensor| (x / tau).softmax(-1, None);
+        let energies = move |x: &Tensor| self.corrected(&p(x), reading, &system1.energy_head.weight, pass);
+        seeing(system1.config, energies, pass)
+    }
+}
+
+impl Mixture {
     /// e′ (B, T, V) for probabilities p (B, T, V), given e (B, T, V), hidden states h (B, T, C) and the energy head W (V, C).
-    pub fn energies(&self, p: &Tensor, energies: &Tensor, h: &Tensor, head: &Tensor, pass: Pass) -> Tensor {
+    fn corrected(&self, p: &Tensor, reading: &Reading, head: &Tensor, pass: Pass) -> Tensor {
         let mean = p.matmul(&head.to_kind(Kind::Float)); // (B, T, V) @ (V, C) → (B, T, C)
-        let seen = Tensor::cat(&[&h.expand_as(&mean), &mean], -1); // (B, T, 2 C)
+        let h = reading.kept[0].expand_as(&mean);
+        let seen = Tensor::cat(&[&h, &mean], -1); // (B, T, 2 C)
         let correction = self.c_proj.forward(&self.c_fc.forward(&seen, pass.compute).gelu("none"), pass.compute);
-        energies + correction.to_kind(Kind::Float) * self.scale.tanh()
+        &reading.energies + correction.to_kind(Kind::Float) * self.scale.tanh()
     }
 }

@@ -13,9 +13,11 @@
 use tch::{Kind, Tensor};
 
 use crate::config::ModelConfig;
-use crate::energy::{Energy, expectation};
-use crate::model::{INIT_STD, Linear, Pass};
+use crate::energy::descent::{Energy, expectation};
+use crate::energy::family::{Family, Reading, System1};
+use crate::nn::linear::{INIT_STD, Linear};
 use crate::nn::params::Params;
+use crate::nn::pass::Pass;
 
 /// Embeddings are multiplied by √C (Vaswani et al., 2017), so that they learn as fast as they must: Adam moves each weight by about
 /// the learning rate, whatever its size.
@@ -33,7 +35,7 @@ const PATTERN_STD: f64 = 0.05;
 
 /// The memory's parameters.
 #[derive(Debug)]
-pub struct Memory {
+pub struct Reread {
     /// W, the candidates' embeddings, before scaling (V, C)
     wte: Tensor,
     /// U (M, C)
@@ -46,30 +48,52 @@ pub struct Memory {
     scale: f64,
 }
 
-impl Memory {
-    /// Parameters named `path.…`.
-    pub fn new(p: &mut Params, path: &str, config: &ModelConfig) -> Self {
+impl Family for Reread {
+    fn new(p: &mut Params, config: &ModelConfig) -> Self {
         let (v, c, m, j) = (config.vocab_size, config.n_embd, hidden(config), config.reread_chars);
         let scale = embedding_scale(config);
         Self {
-            wte: p.normal(&format!("{path}.wte.weight"), &[v, c], CANDIDATE_STD / scale),
-            c_fc: Linear::new(p, &format!("{path}.c_fc"), (c, m), false, PATTERN_STD),
-            c_h: Linear::new(p, &format!("{path}.c_h"), (c, m), true, INIT_STD),
-            wce: p.normal(&format!("{path}.wce.weight"), &[j * v, m], INIT_STD),
+            wte: p.normal("thinking.wte.weight", &[v, c], CANDIDATE_STD / scale),
+            c_fc: Linear::new(p, "thinking.c_fc", (c, m), false, PATTERN_STD),
+            c_h: Linear::new(p, "thinking.c_h", (c, m), true, INIT_STD),
+            wce: p.normal("thinking.wce.weight", &[j * v, m], INIT_STD),
             places: j,
             scale,
         }
     }
 
-    /// Number of them.
-    pub fn parameters(config: &ModelConfig) -> u128 {
+    fn parameters(config: &ModelConfig) -> u128 {
         let [v, c, m, j] =
             [config.vocab_size, config.n_embd, hidden(config), config.reread_chars].map(|n| n.max(0) as u128);
         v * c + m * (2 * c + 1) + j * v * m
     }
 
+    /// Candidates and what they supply of each pattern.
+    fn kept_per_step(config: &ModelConfig) -> u128 {
+        12 * config.n_embd.max(0) as u128
+    }
+
+    fn shape(config: &ModelConfig) -> Vec<(&'static str, i64)> {
+        vec![("reread_chars", config.reread_chars)]
+    }
+
+    /// The drive (B, T, M).
+    fn keep(&self, idx: &Tensor, h: &Tensor, pass: Pass) -> Vec<Tensor> {
+        vec![self.drive(idx, h, pass)]
+    }
+
+    fn energy<'a>(&'a self, _system1: System1<'a>, reading: &'a Reading, pass: Pass) -> Box<dyn Energy + 'a> {
+        Box::new(self.of(&reading.energies, &reading.kept[0], pass))
+    }
+
+    fn name(&self, _config: &ModelConfig) -> &'static str {
+        "free energy"
+    }
+}
+
+impl Reread {
     /// The drive d (B, T, M) of positions with hidden states `h` (B, T, C), the last ones of the text `idx` (B, T′ ≥ T).
-    pub fn drive(&self, idx: &Tensor, h: &Tensor, pass: Pass) -> Tensor {
+    fn drive(&self, idx: &Tensor, h: &Tensor, pass: Pass) -> Tensor {
         let (wanted, read) = (h.size()[1], idx.size()[1]);
         let v = self.wte.size()[0];
         let mut drive = self.c_h.forward(h, pass.compute).to_kind(Kind::Float);
@@ -84,11 +108,11 @@ impl Memory {
     }
 
     /// The energy of predictions after positions with this drive (B, T, M) and System 1's energies (B, T, V).
-    pub fn energy<'a>(&self, energies: &'a Tensor, drive: &'a Tensor, pass: Pass) -> Reread<'a> {
+    fn of<'a>(&self, energies: &'a Tensor, drive: &'a Tensor, pass: Pass) -> FreeEnergy<'a> {
         let (wte, u) = (&self.wte * self.scale, &self.c_fc.weight);
         let positions = drive.size()[0] * drive.size()[1];
         let patterns = if positions > FEW { vec![wte.matmul(&u.tr())] } else { vec![wte, u.tr()] };
-        Reread { patterns, energies, drive, compute: pass.compute }
+        FreeEnergy { patterns, energies, drive, compute: pass.compute }
     }
 }
 
@@ -99,7 +123,7 @@ fn hidden(config: &ModelConfig) -> i64 {
 
 /// The energy F of each position.
 #[derive(Debug)]
-pub struct Reread<'a> {
+struct FreeEnergy<'a> {
     /// What each token supplies of each pattern, W·Uᵀ (V, M); for few positions its factors, whose product would cost more than it saves
     patterns: Vec<Tensor>,
     energies: &'a Tensor,
@@ -107,7 +131,7 @@ pub struct Reread<'a> {
     compute: Kind,
 }
 
-impl Energy for Reread<'_> {
+impl Energy for FreeEnergy<'_> {
     /// F (B, T, 1), and its gradient by p (B, T, V): the direction of mirror descent in logits.
     fn value_and_grad(&self, x: &Tensor) -> (Tensor, Tensor) {
         let log_p = x.log_softmax(-1, None);

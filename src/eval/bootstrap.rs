@@ -3,7 +3,7 @@
 //! Every prediction is measured on the same resamples, so that what makes a window hard for all of them drops out of a
 //! difference. Windows are taken as independent; neighbours of one text are nearly so.
 
-use crate::data::batches::mix;
+use crate::data::shuffle::mix;
 use crate::eval::scores::{Scores, Summary};
 
 /// Resamples that are drawn.

@@ -8,6 +8,7 @@ pub mod bootstrap;
 pub mod by_steps;
 pub mod compare;
 pub mod exact;
+pub mod in_training;
 pub mod scores;
 pub mod separation;
 pub mod table;
@@ -28,7 +29,7 @@ use crate::eval::exact::{Exact, exact};
 use crate::eval::scores::{Base, Scores, Summary};
 use crate::eval::separation::Separation;
 use crate::fast_weights::FastWeights;
-use crate::model::Pass;
+use crate::nn::pass::Pass;
 
 /// Logits that are kept at a time, 256 MB: where steps, context and vocabulary are large, fewer windows go through at once.
 pub const MOST_LOGITS: usize = 1 << 26;

@@ -9,11 +9,11 @@ use tch::{Kind, Tensor, no_grad};
 
 use crate::config::ContrastiveEnergy;
 use crate::data::Vocab;
-use crate::data::batches::mix;
+use crate::data::shuffle::mix;
 use crate::ebm::Ebm;
 use crate::energy::token_energies;
 use crate::eval::Windows;
-use crate::model::Pass;
+use crate::nn::pass::Pass;
 
 /// Fixed: two models are compared on the same corruptions.
 const SEED: u64 = 1337;

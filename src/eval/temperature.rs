@@ -5,12 +5,12 @@
 
 use tch::{Kind, Tensor, no_grad};
 
-use crate::data::batches::permutation;
+use crate::data::shuffle::permutation;
 use crate::data::{DataError, Split};
 use crate::ebm::Ebm;
 use crate::energy::{expected_energy, token_energies};
 use crate::eval::{MOST_LOGITS, Windows};
-use crate::model::Pass;
+use crate::nn::pass::Pass;
 
 /// Fixed: the same text gives the same windows.
 const SEED: u64 = 1337;

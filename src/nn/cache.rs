@@ -9,9 +9,9 @@ use tch::Tensor;
 #[derive(Debug)]
 pub struct Cache {
     /// One per block
-    pub(crate) layers: Vec<Past>,
+    pub layers: Vec<Past>,
     /// Positions read
-    pub(crate) len: i64,
+    pub len: i64,
     block_size: i64,
     /// The tokens read (B, T)
     idx: Option<Tensor>,
@@ -32,19 +32,19 @@ impl Cache {
     }
 
     /// For a pass that is differentiated, which reads the text at once.
-    pub(crate) fn with_graph(n_layer: i64, block_size: i64) -> Self {
+    pub fn with_graph(n_layer: i64, block_size: i64) -> Self {
         Self { with_graph: true, ..Self::new(n_layer, block_size) }
     }
 
     /// Takes note of tokens (B, T) that follow, and gives all (B, everything read).
-    pub(crate) fn note(&mut self, idx: &Tensor) -> Tensor {
+    pub fn note(&mut self, idx: &Tensor) -> Tensor {
         let all = self.idx.take().map_or_else(|| idx.shallow_clone(), |read| Tensor::cat(&[&read, idx], 1));
         self.idx = Some(all.shallow_clone());
         all
     }
 
     /// Keys and values of everything read (B, H, T, d), a pair for each layer.
-    pub(crate) fn keys_and_values(&self) -> Vec<(Tensor, Tensor)> {
+    pub fn keys_and_values(&self) -> Vec<(Tensor, Tensor)> {
         let read = |all: &Tensor| all.narrow(2, 0, self.len);
         self.layers.iter().filter_map(|past| Some((read(past.k.as_ref()?), read(past.v.as_ref()?)))).collect()
     }
@@ -65,7 +65,7 @@ impl Cache {
     }
 
     /// Puts the keys and values of new positions (B, H, T, d) to those of `layer`, and gives all of them.
-    pub(crate) fn extend(&mut self, layer: usize, k: &Tensor, v: &Tensor) -> (Tensor, Tensor) {
+    pub fn extend(&mut self, layer: usize, k: &Tensor, v: &Tensor) -> (Tensor, Tensor) {
         let (len, room) = (self.len, self.block_size);
         if self.with_graph {
             self.layers[layer] = Past { k: Some(k.shallow_clone()), v: Some(v.shallow_clone()) };
@@ -85,7 +85,7 @@ impl Cache {
 
 /// Keys and values of one layer (B, H, block_size, d), made when the first ones come.
 #[derive(Debug, Default)]
-pub(crate) struct Past {
+pub struct Past {
     k: Option<Tensor>,
     v: Option<Tensor>,
 }

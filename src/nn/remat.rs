@@ -3,8 +3,8 @@
 
 use tch::{Kind, Tensor, no_grad};
 
-use crate::ebm::Ebm;
-use crate::model::Pass;
+use crate::nn::params::Params;
+use crate::nn::pass::Pass;
 
 /// A forward pass whose blocks were run without a graph.
 #[derive(Debug)]
@@ -19,33 +19,40 @@ pub struct Remat {
 }
 
 impl Remat {
-    pub(crate) fn new(embedded: Tensor, pass: Pass) -> Self {
+    /// Nothing has run yet on the embeddings (B, T, C).
+    pub fn new(embedded: Tensor, pass: Pass) -> Self {
         let output = leaf(&embedded);
         Self { pass, embedded, blocks: Vec::new(), output }
     }
 
     /// Runs the next block.
-    pub(crate) fn run(&mut self, block: impl Fn(&Tensor) -> Tensor) {
+    pub fn run(&mut self, block: impl Fn(&Tensor) -> Tensor) {
         let seed = Tensor::randint(i64::MAX, [1], (Kind::Int64, tch::Device::Cpu)).int64_value(&[0]);
         tch::manual_seed(seed);
         let output = leaf(&no_grad(|| block(&self.output)));
         self.blocks.push((std::mem::replace(&mut self.output, output), seed));
     }
 
-    pub(crate) fn output(&self) -> &Tensor {
+    /// What came out of the last block (B, T, C).
+    pub fn output(&self) -> &Tensor {
         &self.output
     }
 
-    /// The gradients of `loss` by all parameters, in their order.
-    pub fn gradients(self, ebm: &Ebm, loss: &Tensor) -> Vec<Tensor> {
-        let mut sums = Sums { params: ebm.params().iter().map(|p| &p.tensor).collect(), sums: Vec::new() };
+    /// The gradients of `loss` by all parameters, in their order; `block` runs the block of a layer again.
+    pub fn gradients(
+        self,
+        params: &Params,
+        loss: &Tensor,
+        block: impl Fn(usize, &Tensor, Pass) -> Tensor,
+    ) -> Vec<Tensor> {
+        let mut sums = Sums { params: params.iter().map(|p| &p.tensor).collect(), sums: Vec::new() };
         let mut grad = sums.add(loss, &self.output);
         if !grad.defined() {
             return sums.sums; // the loss comes from another pass
         }
         for (layer, (x, seed)) in self.blocks.iter().enumerate().rev() {
             tch::manual_seed(*seed);
-            let y = ebm.transformer.block(layer, x, self.pass);
+            let y = block(layer, x, self.pass);
             grad = sums.add(&(y * grad).sum(Kind::Float), x);
         }
         let _ = sums.add(&(&self.embedded * grad).sum(Kind::Float), &self.embedded);

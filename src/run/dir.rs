@@ -4,8 +4,9 @@ use std::fs::{self, File, TryLockError};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
+use crate::config::{Config, to_yaml};
 use crate::error::Error;
-use crate::fs::make_new;
+use crate::fs::{FileError, make_new, write_atomically};
 
 /// The file whose lock says that a trainer is at work. It stays: removed, it could be locked twice.
 const LOCK: &str = ".lock";
@@ -23,7 +24,7 @@ pub struct RunDir {
 impl RunDir {
     /// Makes `run_YYYYMMDD_HHMMSS` under `out_dir`; a second run in the same second gets `_2`, and so on.
     pub fn create(out_dir: &Path) -> Result<Self, Error> {
-        fs::create_dir_all(out_dir).map_err(Error::io(out_dir))?;
+        fs::create_dir_all(out_dir).map_err(FileError::at(out_dir))?;
         let name = chrono::Local::now().format("run_%Y%m%d_%H%M%S").to_string();
         let (path, ()) = make_new(out_dir, &name, "", |path| fs::create_dir(path))?;
         match lock(&path) {
@@ -42,6 +43,21 @@ impl RunDir {
             sweep(&path);
         }
         Ok(Self { path, lock, new: false })
+    }
+
+    /// Writes down what the run was asked for.
+    pub fn describe(&self, config: &Config, overrides: &[String]) -> Result<(), FileError> {
+        write_atomically(&self.path.join("config.yaml"), to_yaml(config).as_bytes())?;
+        write_atomically(&self.path.join("overrides.yaml"), to_yaml(&overrides).as_bytes())
+    }
+
+    /// Where the run writes, in lines for people.
+    pub fn announce(&self) -> Vec<String> {
+        let mut lines = vec![format!("Run directory: {}", self.path.display())];
+        if let Err(reason) = &self.lock {
+            lines.push(format!("It cannot be locked ({reason}): nothing keeps a second train from writing there"));
+        }
+        lines
     }
 
     /// Removes a directory that was made in vain.
@@ -63,7 +79,7 @@ pub fn of_checkpoint(checkpoint: &Path, out_dir: &Path) -> Option<PathBuf> {
 fn lock(dir: &Path) -> Result<Result<File, String>, Error> {
     let path = dir.join(LOCK);
     let open = File::options().create(true).read(true).write(true).truncate(false).open(&path);
-    let mut file = open.map_err(Error::io(&path))?;
+    let mut file = open.map_err(FileError::at(&path))?;
     match file.try_lock() {
         Ok(()) => {
             // For the message of whoever comes next; the lock does not depend on it.

@@ -3,14 +3,14 @@
 use sysinfo::System;
 use tch::Device;
 
-use crate::config::{Config, Dtype, EnergyFamily, ModelConfig};
+use crate::config::{Config, Dtype, ModelConfig};
 use crate::ebm::Ebm;
+use crate::energy;
 use crate::error::Error;
+use crate::model::KEPT_OF_BLOCK;
 
 /// Bytes of a number.
 const F32: u128 = 4;
-/// What is kept of a block for the backward pass, in widths C of each token: norms, q, k and v, attention, and 4 C twice in the MLP.
-const KEPT_OF_BLOCK: u128 = 16;
 /// What the heads keep, in vocabularies V of each token.
 const KEPT_OF_HEAD: u128 = 3;
 
@@ -25,14 +25,9 @@ pub fn check_training(config: &Config, device: Device) -> Result<(), Error> {
         (false, Dtype::Float32) => KEPT_OF_BLOCK * F32,
         (false, Dtype::Bfloat16) => KEPT_OF_BLOCK * F32 / 2,
     };
-    // and of each step of thinking: candidates and matches, or a second stream through the transformer, twice differentiated
+    // and of each step of thinking
     let steps = size(model.refine_steps + model.random_steps);
-    let thinking = match model.energy {
-        EnergyFamily::Linear => 0,
-        EnergyFamily::Mixture => 8 * c,
-        EnergyFamily::Reread => 12 * c,
-        EnergyFamily::Ebt => 3 * l * c * KEPT_OF_BLOCK,
-    };
+    let thinking = energy::kept_per_step(model);
     let activations = tokens * (l * c * kept + v * KEPT_OF_HEAD * F32 + steps * thinking * F32);
     check("train", Ebm::parameters(model), 4 * F32 * Ebm::parameters(model) + activations, device)
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::checkpoint::Checkpoint;
+use crate::checkpoint::find::FINAL;
 use crate::checkpoint::provenance::short;
 use crate::config::Config;
 use crate::contrastive::Contrastive;
@@ -24,7 +25,7 @@ pub struct Start {
     pub position: Position,
     /// Best validation loss so far
     pub best_val_nll: Option<f64>,
-    /// Steps so far that held what is no number
+    /// Steps so far that held NaN or infinity
     pub nonfinite: i64,
     /// The checkpoint
     pub checkpoint: Option<PathBuf>,
@@ -64,7 +65,7 @@ pub fn resume(
         checked => checked.is_err() || !same_characters,
     };
     // A run that was killed after its last step has no final.pt yet.
-    let finished = path.file_name().is_some_and(|name| name == "final.pt");
+    let finished = path.file_name().is_some_and(|name| name == FINAL);
     if step > max_steps || (step == max_steps && finished) {
         return Err(Error::AlreadyDone { path, step, max_steps });
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::Tracker;
 use crate::error::Error;
-use crate::fs::{make_new, write_atomically};
+use crate::fs::{FileError, make_new, write_atomically};
 use crate::metrics::Row;
 
 /// The file of a run.
@@ -22,7 +22,7 @@ impl Jsonl {
     pub fn open(run_dir: &Path, step: i64) -> Result<Self, Error> {
         let path = run_dir.join("metrics.jsonl");
         let (rows, bytes) = match path.exists() {
-            true => (read_rows(&path)?, fs::read(&path).map_err(Error::io(&path))?),
+            true => (read_rows(&path)?, fs::read(&path).map_err(FileError::at(&path))?),
             false => (Vec::new(), Vec::new()),
         };
         let stale = |row: &Row| match row.get("step").and_then(|s| s.as_i64()) {
@@ -35,16 +35,16 @@ impl Jsonl {
         if cut || rows.iter().any(stale) {
             let stem = chrono::Local::now().format("metrics.%Y%m%d_%H%M%S").to_string();
             let (aside, mut copy) = make_new(run_dir, &stem, ".jsonl", |aside| File::create_new(aside))?;
-            copy.write_all(&bytes).map_err(Error::io(&aside))?;
+            copy.write_all(&bytes).map_err(FileError::at(&aside))?;
             let kept: String = rows.iter().filter(|row| !stale(row)).map(line).collect();
             write_atomically(&path, kept.as_bytes())?;
         }
-        let file = OpenOptions::new().create(true).append(true).open(&path).map_err(Error::io(&path))?;
+        let file = OpenOptions::new().create(true).append(true).open(&path).map_err(FileError::at(&path))?;
         Ok(Self { path, file })
     }
 
     fn write(&mut self, row: &Row) -> Result<(), Error> {
-        self.file.write_all(line(row).as_bytes()).map_err(Error::io(&self.path))
+        Ok(self.file.write_all(line(row).as_bytes()).map_err(FileError::at(&self.path))?)
     }
 }
 
@@ -69,7 +69,7 @@ impl Tracker for Jsonl {
 
 /// Reads the rows of a `metrics.jsonl`. A last line that a crash cut short is left out.
 pub fn read_rows(path: &Path) -> Result<Vec<Row>, Error> {
-    let text = fs::read_to_string(path).map_err(Error::io(path))?;
+    let text = fs::read_to_string(path).map_err(FileError::at(path))?;
     let lines: Vec<&str> = text.lines().collect();
     let mut rows = Vec::with_capacity(lines.len());
     for (i, line) in lines.iter().enumerate() {

@@ -21,15 +21,15 @@ pub mod training;
 pub mod trajectories;
 
 use crate::config::{SampleConfig, VizConfig, VizMode};
-use crate::data::batches::spread;
+use crate::data::shuffle::spread;
 use crate::data::{Corpus, Split, Vocab};
 use crate::device;
 use crate::error::Error;
 use crate::eval::window_offsets;
-use crate::model::Pass;
+use crate::nn::pass::Pass;
+use crate::nn::pass::kind;
 use crate::program::load::{Loaded, load};
 use crate::sample::Chooser;
-use crate::train;
 use draw::output::Picture;
 use thought::Thought;
 
@@ -141,7 +141,7 @@ impl<'a> Studio<'a> {
             think_steps: Some(config.think_steps),
             chooser: Chooser::new(&samples),
             seed: config.seed,
-            compute: train::kind(config.dtype),
+            compute: kind(config.dtype),
             candidates: config.topk,
         };
         let report = report::trace(&self.loaded.ebm, &self.vocab, &request)?;
@@ -176,5 +176,5 @@ impl<'a> Studio<'a> {
 
 /// Evaluation in the precision asked for.
 fn pass(config: &VizConfig) -> Pass {
-    Pass::eval(train::kind(config.dtype))
+    Pass::eval(kind(config.dtype))
 }

@@ -10,7 +10,7 @@ use crate::ebm::Ebm;
 use crate::energy::Reading;
 use crate::energy::{centred, expected_energy};
 use crate::error::Error;
-use crate::model::Pass;
+use crate::nn::pass::Pass;
 
 /// What System 2 did with a prompt.
 pub struct Thought<'a> {

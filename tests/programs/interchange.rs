@@ -4,7 +4,7 @@ use std::path::Path;
 
 use nanoebm::checkpoint::Checkpoint;
 use nanoebm::ebm::Ebm;
-use nanoebm::model::Pass;
+use nanoebm::nn::pass::Pass;
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor, no_grad};
 

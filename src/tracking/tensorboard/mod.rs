@@ -16,6 +16,7 @@ use prost::Message;
 use self::events::{Event, Value};
 use super::Tracker;
 use crate::error::Error;
+use crate::fs::FileError;
 use crate::metrics::Row;
 
 /// What every event file's name begins with; then comes the time in seconds.
@@ -34,7 +35,7 @@ impl TensorBoard {
         let host = gethostname::gethostname();
         let name = format!("{}.{}.{}.0", next_time(run_dir)?, host.display(), std::process::id());
         let path = run_dir.join(format!("{PREFIX}{name}"));
-        let file = File::create_new(&path).map_err(Error::io(&path))?;
+        let file = File::create_new(&path).map_err(FileError::at(&path))?;
         let mut board = Self { path, file };
         board.write(&Event::version())?;
         // Readers drop what they have of a session's step and later ones; TensorBoard's page does so from the second session
@@ -46,7 +47,7 @@ impl TensorBoard {
     }
 
     fn write(&mut self, event: &Event) -> Result<(), Error> {
-        self.file.write_all(&record::frame(&event.encode_to_vec())).map_err(Error::io(&self.path))
+        Ok(self.file.write_all(&record::frame(&event.encode_to_vec())).map_err(FileError::at(&self.path))?)
     }
 
     /// A point for each number of a row. There is none for a null (NaN, infinity): the curve goes straight on to the next.
@@ -61,8 +62,8 @@ impl TensorBoard {
 /// Now, in seconds since 1970, but later than the run's other files: they are read in the order of their names.
 fn next_time(run_dir: &Path) -> Result<i64, Error> {
     let mut time = chrono::Utc::now().timestamp();
-    for entry in fs::read_dir(run_dir).map_err(Error::io(run_dir))? {
-        let name = entry.map_err(Error::io(run_dir))?.file_name();
+    for entry in fs::read_dir(run_dir).map_err(FileError::at(run_dir))? {
+        let name = entry.map_err(FileError::at(run_dir))?.file_name();
         let rest = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
         let earlier = rest.and_then(|rest| rest.split('.').next()?.parse::<i64>().ok());
         time = earlier.map_or(time, |earlier| time.max(earlier.saturating_add(1)));

@@ -97,7 +97,7 @@ impl Wandb {
     /// A directory with what the server has not taken in; the command that sends it.
     fn write_rest(&self, code: i32, sent: Sent, remote: &Remote, age: f64) -> Result<String, Error> {
         let sidecar = self.sidecar.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let io = |source| Error::Io { path: self.settings.dir.clone(), source };
+        let io = |source| Error::File(crate::fs::FileError { path: self.settings.dir.clone(), source });
         let dir = RunDir::create(&self.settings.dir, &self.run.run_id, true).map_err(io)?;
         let run = Run { resume: true, ..self.run.clone() };
         let mut store = new_store(&dir, &run).map_err(io)?;

@@ -13,7 +13,6 @@ use super::datastore::{Reader, Writer};
 use super::dir::{is_synced, mark_synced};
 use super::records::{Items, Kind};
 use super::settings::Settings;
-use crate::error::Error;
 use crate::fs::write_atomically;
 use crate::metrics::Row;
 
@@ -92,10 +91,7 @@ impl Sidecar {
     /// Writes the file.
     pub fn write(&self) -> Result<(), WandbError> {
         let text = serde_json::to_string_pretty(self).unwrap_or_default();
-        write_atomically(&self.path, text.as_bytes()).map_err(|e| match e {
-            Error::Io { path, source } => WandbError::Io { path, source },
-            other => WandbError::Sidecar { path: self.path.clone(), reason: other.to_string() },
-        })
+        write_atomically(&self.path, text.as_bytes()).map_err(|e| WandbError::Io { path: e.path, source: e.source })
     }
 }
 

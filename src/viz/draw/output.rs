@@ -8,7 +8,7 @@ use super::figure::Figure;
 use crate::config::PictureFormat;
 use crate::error::Error;
 use crate::eval::table;
-use crate::fs::write_atomically;
+use crate::fs::{FileError, write_atomically};
 
 /// One picture with its numbers, drawn and not yet written.
 #[derive(Debug)]
@@ -74,20 +74,20 @@ impl Table {
 /// An error where files cannot go into `folder`, which need not exist yet: asked before the work, and without touching the disk.
 /// What only writing shows (another user's folder, a full disk) is found later.
 pub fn check_folder(folder: &Path) -> Result<(), Error> {
-    let absolute = std::path::absolute(folder).map_err(Error::io(folder))?;
+    let absolute = std::path::absolute(folder).map_err(FileError::at(folder))?;
     let existing = absolute.ancestors().find(|path| path.exists()).unwrap_or(&absolute);
-    let metadata = std::fs::metadata(existing).map_err(Error::io(existing))?;
+    let metadata = std::fs::metadata(existing).map_err(FileError::at(existing))?;
     let refusal = match (metadata.is_dir(), metadata.permissions().readonly()) {
         (false, _) => std::io::ErrorKind::NotADirectory,
         (true, true) => std::io::ErrorKind::PermissionDenied,
         (true, false) => return Ok(()),
     };
-    Err(Error::Io { path: folder.to_owned(), source: refusal.into() })
+    Err(FileError { path: folder.to_owned(), source: refusal.into() }.into())
 }
 
 /// Writes the files of all pictures into `folder`; their paths.
 pub fn write(folder: &Path, pictures: &[Picture]) -> Result<Vec<PathBuf>, Error> {
-    std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
+    std::fs::create_dir_all(folder).map_err(FileError::at(folder))?;
     let mut paths = Vec::new();
     for (name, bytes) in pictures.iter().flat_map(|picture| &picture.files) {
         let path = folder.join(name);
