@@ -58,16 +58,16 @@ fn words(line: &str) -> Vec<String> {
 #[test]
 fn every_command_of_the_readme_and_the_docs_runs() {
     let desk = Desk::new();
-    let mut commands: Vec<_> = Vec::new();
+    let mut all = Vec::new();
     for command in pages().iter().flat_map(|page| commands(page)) {
         // Once is enough of what several pages say.
-        if !commands.contains(&command) {
-            commands.push(command);
+        if !all.contains(&command) {
+            all.push(command);
         }
     }
-    let count = |program: &str| commands.iter().filter(|(p, _)| p == program).count();
-    assert!((count("train"), count("sample"), count("eval")) >= (10, 4, 1), "{commands:?}");
-    for (program, args) in &commands {
+    let count = |program: &str| all.iter().filter(|(p, _)| p == program).count();
+    assert!((count("train"), count("sample"), count("eval")) >= (10, 4, 1), "{all:?}");
+    for (program, args) in &all {
         // Problems are as long as their digits make them.
         let problems: Vec<&str> = TINY.into_iter().filter(|key| !key.starts_with("data.block_size")).collect();
         let smaller: &[&str] = match program.as_str() {
