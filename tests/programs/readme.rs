@@ -1,17 +1,39 @@
-//! Every command of the README runs as it is written there, only smaller.
+//! Every command of the README and of the documentation runs as it is written there, only smaller.
+
+use std::fs;
+use std::path::Path;
 
 use super::command::nanoebm;
 use super::desk::{Desk, TINY};
 
-/// The arguments of every `cargo run … --bin PROGRAM -- …` in the README's code blocks, in order. A path with an ellipsis is the
-/// reader's own, and such a command is left out.
-fn commands() -> Vec<(String, Vec<String>)> {
-    let readme = include_str!("../../README.md").replace("\\\n", " ");
-    let blocks = readme.split("```").skip(1).step_by(2);
-    let lines: Vec<&str> = blocks.flat_map(str::lines).collect();
+/// The README first, then the guide, which go on from each other's checkpoints; then every other page by its name.
+fn pages() -> Vec<String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let docs = fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let mut paths: Vec<_> = docs.filter(|path| path.extension().is_some_and(|extension| extension == "md")).collect();
+    paths.sort_by_key(|path| (!path.ends_with("guide.md"), path.clone()));
+    paths.insert(0, root.join("README.md"));
+    paths.iter().map(|path| fs::read_to_string(path).unwrap()).collect()
+}
+
+/// The code blocks of a page. Their fences stand at the beginning of a line.
+fn blocks(page: &str) -> impl Iterator<Item = &str> {
+    page.split("\n```").skip(1).step_by(2)
+}
+
+/// The arguments of every `cargo run … --bin PROGRAM -- …` in a page's code blocks, in order, and the training of the quick
+/// start. A path with an ellipsis is the reader's own, and such a command is left out.
+fn commands(page: &str) -> Vec<(String, Vec<String>)> {
+    let page = page.replace("\\\n", " ");
+    let lines: Vec<&str> = blocks(&page).flat_map(str::lines).collect();
     let mut found = Vec::new();
     for line in lines.iter().filter(|line| !line.contains('…')) {
-        let Some((_, command)) = line.split_once("--bin ") else { continue };
+        let (line, _comment) = line.split_once(" #").unwrap_or((line, ""));
+        let Some((_, command)) = line.split_once("--bin ") else {
+            let given = line.strip_prefix("scripts/quickstart").map(words);
+            found.extend(given.map(|given| ("train".to_owned(), [vec!["preset=cpu".to_owned()], given].concat())));
+            continue;
+        };
         let (program, args) = command.split_once(" -- ").unwrap_or((command, ""));
         found.push((program.trim().to_owned(), words(args)));
     }
@@ -34,12 +56,18 @@ fn words(line: &str) -> Vec<String> {
 }
 
 #[test]
-fn every_command_of_the_readme_runs() {
+fn every_command_of_the_readme_and_the_docs_runs() {
     let desk = Desk::new();
-    let commands = commands();
-    let count = |program: &str| commands.iter().filter(|(p, _)| p == program).count();
-    assert!((count("train"), count("sample"), count("eval")) >= (10, 4, 1), "{commands:?}");
-    for (program, args) in &commands {
+    let mut all = Vec::new();
+    for command in pages().iter().flat_map(|page| commands(page)) {
+        // Once is enough of what several pages say.
+        if !all.contains(&command) {
+            all.push(command);
+        }
+    }
+    let count = |program: &str| all.iter().filter(|(p, _)| p == program).count();
+    assert!((count("train"), count("sample"), count("eval")) >= (10, 4, 1), "{all:?}");
+    for (program, args) in &all {
         // Problems are as long as their digits make them.
         let problems: Vec<&str> = TINY.into_iter().filter(|key| !key.starts_with("data.block_size")).collect();
         let smaller: &[&str] = match program.as_str() {
@@ -49,17 +77,19 @@ fn every_command_of_the_readme_runs() {
             "eval" | "compare" => &["device=cpu", "max_windows=2"],
             "bench" => &TINY,
             "viz" => &["device=cpu", "max_windows=2", "grid=9"],
-            other => panic!("{other} is not a program of the README"),
+            "doctor" => &[],
+            other => panic!("{other} is not a program of the docs"),
         };
         nanoebm(program).args(args).args(smaller).in_dir(desk.dir()).succeeds();
     }
 }
 
-/// The overrides that the README lists one to a line.
+/// The overrides that the guide lists one to a line.
 #[test]
-fn every_override_of_the_readme_trains() {
-    let readme = include_str!("../../README.md");
-    let block = readme.split("```").find(|block| block.contains("\nmodel.think_max_move=")).unwrap();
+fn every_override_of_the_guide_trains() {
+    let pages = pages();
+    let block =
+        pages.iter().flat_map(|page| blocks(page)).find(|block| block.contains("\nmodel.think_max_move=")).unwrap();
     let overrides: Vec<&str> = block.lines().filter_map(|line| line.split_whitespace().next()).skip(1).collect();
     assert!(overrides.len() >= 10, "{overrides:?}");
     for given in overrides {
