@@ -4,7 +4,7 @@
 
 use std::io::{Cursor, Write};
 
-use nanoebm::checkpoint::{Archive, CheckpointError as E, Object, TensorFault};
+use torch_pt::{Archive, Error, Fault as E, Object, TensorFault};
 use proptest::prelude::*;
 use zip::write::{SimpleFileOptions, ZipWriter};
 
@@ -43,7 +43,7 @@ fn zipped(entries: &Entries) -> Vec<u8> {
     zip.finish().unwrap().into_inner()
 }
 
-fn load(pickle: &[u8]) -> Result<Archive, E> {
+fn load(pickle: &[u8]) -> Result<Archive, Error> {
     Archive::from_bytes(&zipped(&entries(pickle)), "some.pt")
 }
 
@@ -56,7 +56,7 @@ fn refused_file(bytes: &[u8]) -> E {
     let error = Archive::from_bytes(bytes, "some.pt").unwrap_err();
     let message = error.to_string();
     assert!(message.contains("some.pt") && !message.contains('\n'), "{message}");
-    error
+    error.fault
 }
 
 #[test]
@@ -225,7 +225,7 @@ fn a_list_of_entries_that_is_not_in_the_file_is_not_made_room_for() {
     ];
     for (count, size, start, locator) in lies {
         let error = wide(count, size, start, locator).unwrap_err();
-        assert!(matches!(error, E::Container { .. }), "{count} {size} {start} {locator}: {error}");
+        assert!(matches!(error.fault, E::Container { .. }), "{count} {size} {start} {locator}: {error}");
     }
     // The narrow record alone: more entries than its list has room for, and one that says other than the wide record.
     let mut narrow = good.clone();
