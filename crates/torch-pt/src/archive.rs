@@ -89,7 +89,8 @@ impl Archive {
     pub fn view(&self, tensor: &TensorRef) -> Result<View<'_>> {
         let (storage, storages) = (tensor.storage, self.storages.len());
         let found = self.storages.get(storage);
-        let found = found.ok_or_else(|| in_storage(IN_MEMORY, storage, TensorFault::NoStorage { storage, storages }))?;
+        let found =
+            found.ok_or_else(|| in_storage(IN_MEMORY, storage, TensorFault::NoStorage { storage, storages }))?;
         View::new(IN_MEMORY, tensor, found.dtype, &found.bytes)
     }
 

@@ -80,9 +80,7 @@ pub enum Fault {
     OpenEnd,
 
     /// A name that leads out of the archive.
-    #[error(
-        "entry {entry} has a name that leads out of the archive, which no torch.save writes: do not trust it"
-    )]
+    #[error("entry {entry} has a name that leads out of the archive, which no torch.save writes: do not trust it")]
     UnsafeName {
         /// Its name inside the archive
         entry: String,
@@ -104,9 +102,7 @@ pub enum Fault {
     },
 
     /// PyTorch never encrypts.
-    #[error(
-        "entry {entry} is encrypted; unpack the archive and zip it again with no password and no compression"
-    )]
+    #[error("entry {entry} is encrypted; unpack the archive and zip it again with no password and no compression")]
     Encrypted {
         /// Its name inside the archive
         entry: String,

@@ -112,8 +112,8 @@ impl LazyArchive {
     fn storage(&self, index: usize) -> Result<(DType, &[u8])> {
         let storages = self.storages.len();
         let slot = self.storages.get(index);
-        let slot = slot
-            .ok_or_else(|| in_storage(&self.file, index, TensorFault::NoStorage { storage: index, storages }))?;
+        let slot =
+            slot.ok_or_else(|| in_storage(&self.file, index, TensorFault::NoStorage { storage: index, storages }))?;
         let bytes = slot.bytes((*self.bytes).as_ref()).map_err(|fault| Error::new(&self.file, fault))?;
         Ok((slot.record.dtype(), bytes))
     }

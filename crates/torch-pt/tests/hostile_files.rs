@@ -4,8 +4,8 @@
 
 use std::io::{Cursor, Write};
 
-use torch_pt::{Archive, Error, Fault as E, Object, TensorFault};
 use proptest::prelude::*;
+use torch_pt::{Archive, Error, Fault as E, Object, TensorFault};
 use zip::write::{SimpleFileOptions, ZipWriter};
 
 type Entries = Vec<(&'static str, Vec<u8>)>;

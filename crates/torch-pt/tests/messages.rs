@@ -9,7 +9,10 @@ fn faults() -> Vec<(Fault, &'static str)> {
     let (entry, place) = (|| "x/data/0".to_owned(), || "model.w".to_owned());
     let tensor = |fault| Fault::Tensor { tensor: "model.w".to_owned(), fault };
     vec![
-        (Fault::Legacy, "a.pt is in PyTorch's old format (not a zip): load it in PyTorch and save it again with torch.save"),
+        (
+            Fault::Legacy,
+            "a.pt is in PyTorch's old format (not a zip): load it in PyTorch and save it again with torch.save",
+        ),
         (
             Fault::NotAnArchive,
             "a.pt is not a PyTorch checkpoint: it does not begin like a zip archive; was it cut short or mistaken?",
@@ -27,7 +30,10 @@ fn faults() -> Vec<(Fault, &'static str)> {
             Fault::Container { reason: "it has two data.pkl".to_owned() },
             "a.pt is damaged: it has two data.pkl; copy it again, or fall back to the checkpoint before it",
         ),
-        (Fault::OpenEnd, "a.pt does not end where a zip ends: it was cut short, or something was appended; copy it again"),
+        (
+            Fault::OpenEnd,
+            "a.pt does not end where a zip ends: it was cut short, or something was appended; copy it again",
+        ),
         (
             Fault::UnsafeName { entry: "../x".to_owned() },
             "a.pt: entry ../x has a name that leads out of the archive, which no torch.save writes: do not trust it",

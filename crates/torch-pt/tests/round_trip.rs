@@ -6,8 +6,8 @@ use std::collections::HashSet;
 use std::fs;
 use std::io::Cursor;
 
-use torch_pt::{Archive, DType, Fault as E, Object, Storage, TensorFault, TensorRef};
 use proptest::prelude::*;
+use torch_pt::{Archive, DType, Fault as E, Object, Storage, TensorFault, TensorRef};
 
 fn f32_storage(values: &[f32]) -> Storage {
     let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();

@@ -2,7 +2,9 @@
 
 use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
 
-fuzz_target!(|bytes: &[u8]| nanoebm_fuzz::archive(bytes));
+fuzz_target!(|bytes: &[u8]| {
+    torch_pt_fuzz::archive(bytes);
+});
 
 // A changed byte of an entry would never get past its checksum: most of the time the checksums are made right again.
 fuzz_mutator!(|bytes: &mut [u8], size: usize, max_size: usize, seed: u32| {

@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| nanoebm_fuzz::pickle(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| torch_pt_fuzz::pickle(bytes));

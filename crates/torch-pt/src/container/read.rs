@@ -30,7 +30,7 @@ impl<R: Read + Seek> Reader<R> {
         reader.check_names()?;
         reader.folder = reader.find_folder()?;
         if reader.index("constants.pkl").is_some() {
-                    return Err(Fault::TorchScript);
+            return Err(Fault::TorchScript);
         }
         reader.check_entries(length)?;
         reader.check_byte_order()?;
