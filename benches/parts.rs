@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use nanoebm::batches::{Loader, Position};
-use nanoebm::checkpoint::{Archive, DType, Object, Storage, TensorRef};
+use torch_pt::{Archive, DType, Object, Storage, TensorRef};
 use nanoebm::config::{ModelConfig, TrainConfig};
 use nanoebm::data::Corpus;
 use nanoebm::ebm::Ebm;

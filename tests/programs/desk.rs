@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use nanoebm::checkpoint::{Archive, Object};
+use torch_pt::{Archive, Object};
 use serde_json::{Map, Value};
 use tempfile::TempDir;
 

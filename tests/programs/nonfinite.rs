@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use nanoebm::checkpoint::{Archive, Object};
+use torch_pt::{Archive, Object};
 use serde_json::Value;
 
 use super::desk::{Desk, assert_same_checkpoint, losses, metrics, names};

@@ -65,7 +65,7 @@ pub(crate) fn widen_f16(bits: u16) -> f32 {
     match exponent {
         0 => (fraction as f32 * 2f32.powi(-24)).copysign(f32::from_bits(sign | 1)),
         0x1f => f32::from_bits(sign | 0x7f80_0000 | fraction << 13),
-        _ => f32::from_bits(sign | exponent + 112 << 23 | fraction << 13),
+        _ => f32::from_bits(sign | (exponent + 112) << 23 | fraction << 13),
     }
 }
 
