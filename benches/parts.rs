@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use nanoebm::batches::{Loader, Position};
-use torch_pt::{Archive, DType, Object, Storage, TensorRef};
 use nanoebm::config::{ModelConfig, TrainConfig};
 use nanoebm::data::Corpus;
 use nanoebm::ebm::Ebm;
@@ -17,6 +16,7 @@ use nanoebm::optim::AdamW;
 use nanoebm::params::Params;
 use nanoebm::transformer::{CausalSelfAttention, Pass, Wanted};
 use tch::{Device, Kind, Tensor, no_grad};
+use torch_pt::{Archive, DType, Object, Storage, TensorRef};
 
 const F32: (Kind, Device) = (Kind::Float, Device::Cpu);
 /// B, T, C, V

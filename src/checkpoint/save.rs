@@ -6,8 +6,8 @@ use serde_json::Value;
 use tch::{Kind, Tensor};
 use torch_pt::{Archive, DType, Object, Storage, TensorRef};
 
-use super::state::{CHAINS, GRADIENTS, LM_HEAD, OUR_KEY, StateError, WTE, state_dict};
 use super::Extra;
+use super::state::{CHAINS, GRADIENTS, LM_HEAD, OUR_KEY, StateError, WTE, state_dict};
 use crate::config::{Config, ModelConfig};
 use crate::contrastive::Contrastive;
 use crate::ebm::Ebm;

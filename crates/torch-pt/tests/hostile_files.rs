@@ -175,7 +175,7 @@ fn encrypted_and_compressed_entries_are_refused() {
     encrypted[central_header(&good, b"x/data/0") + 8] |= 1;
     assert!(matches!(refused_file(&encrypted), E::Encrypted { entry, .. } if entry == "x/data/0"));
     // A megabyte of zeros in a kilobyte, deflated by Python's zipfile.
-    let bomb = include_bytes!("../fuzz/seeds/archive/bomb.pt");
+    let bomb = include_bytes!("fixtures/hostile/archive/bomb.pt");
     assert!(bomb.len() < 2000);
     assert!(matches!(refused_file(bomb), E::Compressed { entry, .. } if entry == "x/data/0"));
     // A plain entry that claims to be longer than the whole file, in both of its sizes.
