@@ -95,18 +95,18 @@ fn newer_protocols_and_other_spellings_are_read() {
 
 #[test]
 fn other_files_are_told_apart() {
-    assert!(matches!(refused_file(b""), E::NotAnArchive { .. }));
-    assert!(matches!(refused_file(b"{\"step\": 1}"), E::NotAnArchive { .. }));
-    assert!(matches!(refused_file(b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."), E::Legacy { .. }));
+    assert!(matches!(refused_file(b""), E::NotAnArchive));
+    assert!(matches!(refused_file(b"{\"step\": 1}"), E::NotAnArchive));
+    assert!(matches!(refused_file(b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."), E::Legacy));
     let mut tar = vec![0; 512];
     tar[257..262].copy_from_slice(b"ustar");
-    assert!(matches!(refused_file(&tar), E::Legacy { .. }));
+    assert!(matches!(refused_file(&tar), E::Legacy));
     // What safetensors writes for no tensors: the header's length, the header.
-    assert!(matches!(refused_file(b"\x02\0\0\0\0\0\0\0{}"), E::Safetensors { .. }));
-    assert!(matches!(refused_file(b"\x03\0\0\0\0\0\0\0{}"), E::NotAnArchive { .. }));
+    assert!(matches!(refused_file(b"\x02\0\0\0\0\0\0\0{}"), E::Safetensors));
+    assert!(matches!(refused_file(b"\x03\0\0\0\0\0\0\0{}"), E::NotAnArchive));
     let mut script = entries(b"\x80\x02N.");
     script.push(("x/constants.pkl", vec![]));
-    assert!(matches!(refused_file(&zipped(&script)), E::TorchScript { .. }));
+    assert!(matches!(refused_file(&zipped(&script)), E::TorchScript));
 }
 
 /// A zip is patched at every place where `from` occurs, in local headers and in the central directory.
@@ -127,17 +127,17 @@ fn central_header(bytes: &[u8], name: &[u8]) -> usize {
 #[test]
 fn broken_and_ambiguous_zips_are_refused() {
     let good = zipped(&entries(b"\x80\x02N."));
-    assert!(matches!(refused_file(b"PK\x03\x04 and nothing more"), E::OpenEnd { .. }));
+    assert!(matches!(refused_file(b"PK\x03\x04 and nothing more"), E::OpenEnd));
     let mut duplicate = entries(b"\x80\x02N.");
     duplicate.push(("x/Version", vec![]));
     let duplicate = patched(zipped(&duplicate), b"x/Version", b"x/version");
-    assert!(matches!(refused_file(&duplicate), E::DuplicateEntry { .. }));
+    assert!(matches!(refused_file(&duplicate), E::DuplicateEntry));
 
     // The entry `version` claims to begin where `data.pkl` does.
     let mut overlapping = good.clone();
     let at = central_header(&good, b"x/version") + 42;
     overlapping[at..at + 4].copy_from_slice(&[0; 4]);
-    assert!(matches!(refused_file(&overlapping), E::OverlappingEntries { .. }));
+    assert!(matches!(refused_file(&overlapping), E::OverlappingEntries));
 
     let mut compressed = good.clone();
     compressed[central_header(&good, b"x/data/0") + 10] = 8;
@@ -182,18 +182,18 @@ fn encrypted_and_compressed_entries_are_refused() {
     let mut huge = good.clone();
     let at = central_header(&good, b"x/data/0") + 20;
     huge[at..at + 8].copy_from_slice(&[0, 0, 0, 0x70, 0, 0, 0, 0x70]);
-    assert!(matches!(refused_file(&huge), E::OverlappingEntries { .. }));
+    assert!(matches!(refused_file(&huge), E::OverlappingEntries));
 }
 
 #[test]
 fn a_zip_ends_where_the_file_ends() {
     let good = zipped(&entries(b"\x80\x02N."));
-    assert!(matches!(refused_file(&join(&[&good, b"\0"])), E::OpenEnd { .. }));
+    assert!(matches!(refused_file(&join(&[&good, b"\0"])), E::OpenEnd));
     assert!(matches!(refused_file(&join(&[&good, &good])), E::Container { .. }));
-    assert!(matches!(refused_file(&good[..good.len() - 1]), E::OpenEnd { .. }));
+    assert!(matches!(refused_file(&good[..good.len() - 1]), E::OpenEnd));
     let mut comment = join(&[&good, b"!"]);
     comment[good.len() - 2] = 1;
-    assert!(matches!(refused_file(&comment), E::OpenEnd { .. }));
+    assert!(matches!(refused_file(&comment), E::OpenEnd));
 }
 
 /// The zip with a list of entries as 64-bit archives have it: this many, so long, from there on.

@@ -1,7 +1,7 @@
 //! `data.pkl`: the values, in Python's little language for them.
 //!
 //! Reading is a pickle machine that knows a few instructions and a few names, and calls nothing. Its values may share and even
-//! contain each other ([`node`]); [`tree`] makes plain ones of them. [`encode`] writes.
+//! contain each other ([`node`]); [`tree`] makes plain ones of them. [`encode()`] writes.
 
 mod budget;
 mod encode;
