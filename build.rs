@@ -67,7 +67,7 @@ fn export_git_commit() {
             println!("cargo::rerun-if-changed={path}");
         }
     }
-    const SOURCES: [&str; 5] = ["src", "conf", "build.rs", "Cargo.toml", "Cargo.lock"];
+    const SOURCES: [&str; 6] = ["src", "crates", "conf", "build.rs", "Cargo.toml", "Cargo.lock"];
     for watched in SOURCES {
         println!("cargo::rerun-if-changed={watched}");
     }

@@ -7,7 +7,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use nanoebm::checkpoint::{Archive, DType, Object, Storage, TensorRef};
 use nanoebm::config::{ModelConfig, TrainConfig};
 use nanoebm::data::Corpus;
 use nanoebm::data::batches::{Loader, Position};
@@ -18,6 +17,7 @@ use nanoebm::nn::optim::AdamW;
 use nanoebm::nn::params::Params;
 use nanoebm::nn::pass::{Pass, Wanted};
 use tch::{Device, Kind, Tensor, no_grad};
+use torch_pt::{Archive, DType, Object, Storage, TensorRef};
 
 const F32: (Kind, Device) = (Kind::Float, Device::Cpu);
 /// B, T, C, V

@@ -12,7 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cpu_time::ThreadTime;
-use nanoebm::checkpoint::{Archive, CheckpointError};
+use torch_pt::{Archive, Error, Fault};
 use zip::write::{SimpleFileOptions, ZipWriter};
 
 #[path = "../fuzz/src/lib.rs"]
@@ -29,7 +29,7 @@ fn root(path: &str) -> PathBuf {
 }
 
 /// The result of reading bytes, which took no more than a second of this thread per megabyte, and memory as the targets allow.
-fn read(bytes: &[u8]) -> Result<Archive, CheckpointError> {
+fn read(bytes: &[u8]) -> Result<Archive, Error> {
     let start = ThreadTime::now();
     let result = targets::within_bounds(bytes.len(), || Archive::from_bytes(bytes, "some.pt"));
     let limit = Duration::from_secs(1).mul_f64((bytes.len() as f64 / 1e6).max(1.0));
@@ -58,7 +58,7 @@ fn seeds_and_past_findings_do_no_harm() {
 fn damage(name: &str, mut bytes: Vec<u8>, masks: &[u8]) {
     let good = read(&bytes).unwrap();
     let (mut refused, mut equal) = (0usize, 0);
-    let mut judge = |result: Result<Archive, CheckpointError>, place: String| match result {
+    let mut judge = |result: Result<Archive, Error>, place: String| match result {
         Err(_) => refused += 1,
         // The storages are compared byte for byte, and with them every tensor.
         Ok(archive) => {
@@ -87,11 +87,11 @@ fn every_truncation_and_every_flipped_byte_is_an_error_or_harmless() {
         return damage(&path.to_string_lossy(), fs::read(&path).unwrap(), &MASKS);
     }
     let bits: Vec<u8> = (0..8).map(|bit| 1 << bit).chain([0xff]).collect();
-    let small = fs::read(root("fuzz/seeds/archive/small.pt")).unwrap();
+    let small = fs::read(root("crates/torch-pt/fuzz/seeds/archive/small.pt")).unwrap();
     let ours = read(&small).unwrap().to_bytes("ours").unwrap();
     damage("PyTorch's file", small, &bits);
     damage("our file", ours, &bits);
-    damage("a checkpoint", fs::read(root("fuzz/seeds/archive/weights.pt")).unwrap(), &MASKS);
+    damage("a checkpoint", fs::read(root("crates/torch-pt/fuzz/seeds/archive/weights.pt")).unwrap(), &MASKS);
 }
 
 fn zipped<'a>(entries: impl IntoIterator<Item = (String, &'a [u8])>) -> Vec<u8> {
@@ -164,7 +164,7 @@ fn an_archive_of_many_entries_takes_a_second_per_megabyte_at_most() {
     let end = claims.len() - 22;
     claims[end + 8..end + 12].copy_from_slice(&[0xe8, 0xfd, 0xe8, 0xfd]);
     claims[end + 12..end + 16].copy_from_slice(&(65_000u32 * 46).to_le_bytes());
-    assert!(matches!(read(&claims), Err(CheckpointError::Container { .. })));
+    assert!(matches!(read(&claims).unwrap_err().fault, Fault::Container { .. }));
     // Many entries that nothing asks for, all empty.
     let idle = (0..60_000).map(|n| (format!("x/{n:05}"), &[][..]));
     let idle = zipped(std::iter::once(("x/data.pkl".to_owned(), &b"\x80\x02N."[..])).chain(idle));

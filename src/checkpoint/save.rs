@@ -4,9 +4,10 @@ use std::path::Path;
 
 use serde_json::Value;
 use tch::{Kind, Tensor};
+use torch_pt::{Archive, DType, Object, Storage, TensorRef};
 
+use super::Extra;
 use super::state::{CHAINS, GRADIENTS, LM_HEAD, OUR_KEY, StateError, WTE, state_dict};
-use super::{Archive, DType, Extra, Object, Storage, TensorRef};
 use crate::config::{Config, ModelConfig};
 use crate::contrastive::Contrastive;
 use crate::ebm::Ebm;

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor, no_grad};
+use torch_pt::{Archive, DType, Object, TensorRef};
 
-use super::{Archive, CheckpointError, DType, Object, TensorRef};
 use crate::checkpoint::provenance::Provenance;
 use crate::config::{Config, ContrastiveType, ModelConfig};
 use crate::contrastive::Contrastive;
@@ -40,7 +40,7 @@ const COMPILED_PREFIX: &str = "_orig_mod.";
 pub enum StateError {
     /// The file itself cannot be read or written.
     #[error(transparent)]
-    Archive(#[from] CheckpointError),
+    Archive(#[from] torch_pt::Error),
     /// Not the dict that nanoEBM saves.
     #[error("{file}: no usable {key:?} entry; a nanoEBM checkpoint is a dict with model, optimizer, step and config")]
     Entry {

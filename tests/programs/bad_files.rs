@@ -1,6 +1,6 @@
 //! Texts, devices and checkpoints that are not there or not fit, and a training that diverges.
 
-use nanoebm::checkpoint::{Archive, DType, Object};
+use torch_pt::{Archive, DType, Object};
 
 use super::desk::{Desk, fixture, list, names};
 

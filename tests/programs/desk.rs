@@ -5,9 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use nanoebm::checkpoint::{Archive, Object};
 use serde_json::{Map, Value};
 use tempfile::TempDir;
+use torch_pt::{Archive, Object};
 
 use super::command::{Finished, Program, nanoebm};
 

@@ -7,7 +7,7 @@ use std::fs;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use nanoebm::checkpoint::Archive;
+use torch_pt::Archive;
 
 use super::desk::{Desk, assert_same_checkpoint, list, metrics, names};
 use super::dice::{Dice, setting};

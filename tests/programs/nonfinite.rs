@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use nanoebm::checkpoint::{Archive, Object};
 use serde_json::Value;
+use torch_pt::{Archive, Object};
 
 use super::desk::{Desk, assert_same_checkpoint, losses, metrics, names};
 

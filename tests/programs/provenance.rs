@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use nanoebm::checkpoint::{Archive, Checkpoint};
+use nanoebm::checkpoint::Checkpoint;
+use torch_pt::Archive;
 
 use super::command::bash;
 use super::desk::{Desk, metrics, names};

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use nanoebm::checkpoint::{Archive, Storage};
+use torch_pt::{Archive, Storage};
 
 use super::desk::{Desk, assert_same_checkpoint, fixture, list, losses, metrics, names, shakespeare};
 

@@ -2,7 +2,8 @@
 //!
 //! Every operation in turn: `NANOEBM_WRITE_FAULTS=1000 cargo test --test programs write_faults -- --nocapture`.
 
-use nanoebm::checkpoint::{Archive, find};
+use nanoebm::checkpoint::find;
+use torch_pt::Archive;
 
 use super::desk::{Desk, assert_same_checkpoint, list};
 use super::dice::{Dice, setting};

@@ -2,37 +2,12 @@
 
 use std::collections::HashSet;
 
-use super::error::shown;
-use super::pickle::{Global, Id, Node, StorageRecord};
-use super::{CheckpointError, Object};
-
-type Result<T> = std::result::Result<T, CheckpointError>;
-
-/// Memory that a file's values may take. A few bytes of pickle can name one value over and over, so it is counted.
-#[derive(Clone, Copy)]
-pub(super) struct Budget {
-    left: usize,
-    limit: usize,
-}
-
-impl Budget {
-    pub(super) fn new(limit: usize) -> Self {
-        Budget { left: limit, limit }
-    }
-
-    pub(super) fn spend(&mut self, bytes: usize, file: &str) -> Result<()> {
-        match self.left.checked_sub(bytes) {
-            Some(left) => {
-                self.left = left;
-                Ok(())
-            }
-            None => {
-                let (file, limit) = (file.to_owned(), self.limit);
-                Err(CheckpointError::TooLarge { file, limit })
-            }
-        }
-    }
-}
+use super::Result;
+use super::budget::Budget;
+use super::node::{Decoded, Global, Id, Node};
+use crate::error::{Fault, shown};
+use crate::object::Object;
+use crate::record::StorageRecord;
 
 /// One step from a value to a value inside it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -42,26 +17,25 @@ enum Step<'a> {
     Item(usize),
 }
 
+/// The tree of the outermost value.
+pub(super) fn build(decoded: &Decoded) -> Result<Object> {
+    let Decoded { nodes, storages, root, budget } = decoded;
+    Tree { nodes, storages, path: Vec::new(), budget: *budget }.build(*root)
+}
+
 /// Builds values depth first, with the path to the current one for messages.
-pub(super) struct Tree<'a> {
+struct Tree<'a> {
     nodes: &'a [Node<'a>],
     storages: &'a [StorageRecord],
     path: Vec<Step<'a>>,
     budget: Budget,
-    file: &'a str,
 }
 
 impl<'a> Tree<'a> {
-    pub(super) fn new(nodes: &'a [Node<'a>], storages: &'a [StorageRecord], budget: Budget, file: &'a str) -> Self {
-        let path = Vec::new();
-        Tree { nodes, storages, path, budget, file }
-    }
-
     /// The value of a node. The limit on depth ends cycles and makes the recursion safe.
-    pub(super) fn build(&mut self, id: Id) -> Result<Object> {
+    fn build(&mut self, id: Id) -> Result<Object> {
         if self.path.len() > Object::MAX_DEPTH {
-            let (file, limit) = (self.file.to_owned(), Object::MAX_DEPTH);
-            return Err(CheckpointError::TooDeep { file, limit });
+            return Err(Fault::TooDeep { limit: Object::MAX_DEPTH });
         }
         Ok(match &self.nodes[id] {
             Node::None => Object::None,
@@ -74,23 +48,20 @@ impl<'a> Tree<'a> {
             Node::Dict(pairs) => Object::Dict(self.pairs(pairs)?),
             Node::Tensor(tensor) => {
                 let extents = tensor.shape.len() + tensor.stride.len();
-                self.spend(extents * size_of::<usize>())?;
-                let checked = tensor.check(self.storages[tensor.storage].numel);
-                checked.map_err(|fault| CheckpointError::Tensor {
-                    file: self.file.to_owned(),
-                    tensor: self.place(),
-                    fault,
-                })?;
+                self.budget.spend(extents * size_of::<usize>())?;
+                let checked = tensor.check(self.storages[tensor.storage].numel());
+                checked.map_err(|fault| Fault::Tensor { tensor: self.place(), fault })?;
                 Object::Tensor((**tensor).clone())
             }
             Node::Global(Global::Storage(_)) => return Err(self.unsupported("a storage class")),
+            Node::Global(Global::DType(_)) => return Err(self.unsupported("an element type")),
             Node::Global(_) => return Err(self.unsupported("a function")),
             Node::Storage(_) => return Err(self.unsupported("a storage without a tensor")),
         })
     }
 
     fn items(&mut self, ids: &[Id]) -> Result<Vec<Object>> {
-        self.spend(ids.len() * size_of::<Object>())?;
+        self.budget.spend(ids.len() * size_of::<Object>())?;
         let mut items = Vec::with_capacity(ids.len());
         for (index, &id) in ids.iter().enumerate() {
             self.path.push(Step::Item(index));
@@ -101,15 +72,14 @@ impl<'a> Tree<'a> {
     }
 
     fn pairs(&mut self, ids: &[(Id, Id)]) -> Result<Vec<(Object, Object)>> {
-        self.spend(ids.len() * size_of::<(Object, Object)>())?;
+        self.budget.spend(ids.len() * size_of::<(Object, Object)>())?;
         let mut seen = HashSet::with_capacity(ids.len());
         let mut pairs = Vec::with_capacity(ids.len());
         for &(key, value) in ids {
             let (step, key) = self.key(key)?;
             self.path.push(step);
             if !seen.insert(step) {
-                let (file, place) = (self.file.to_owned(), self.place());
-                return Err(CheckpointError::DuplicateKey { file, place });
+                return Err(Fault::DuplicateKey { place: self.place() });
             }
             pairs.push((key, self.build(value)?));
             self.path.pop();
@@ -127,22 +97,16 @@ impl<'a> Tree<'a> {
             Node::Tuple(_) => "tuple",
             _ => "neither",
         };
-        let (file, place) = (self.file.to_owned(), self.place());
-        Err(CheckpointError::UnsupportedKey { file, place, found })
+        Err(Fault::UnsupportedKey { place: self.place(), found })
     }
 
     fn text(&mut self, text: &str) -> Result<Object> {
-        self.spend(text.len())?;
+        self.budget.spend(text.len())?;
         Ok(Object::Str(text.to_owned()))
     }
 
-    fn spend(&mut self, bytes: usize) -> Result<()> {
-        self.budget.spend(bytes, self.file)
-    }
-
-    fn unsupported(&self, found: &'static str) -> CheckpointError {
-        let (file, place) = (self.file.to_owned(), self.place());
-        CheckpointError::UnsupportedValue { file, place, found }
+    fn unsupported(&self, found: &'static str) -> Fault {
+        Fault::UnsupportedValue { place: self.place(), found }
     }
 
     /// The path so far, as in `optimizer.state.3.exp_avg`.

@@ -4,8 +4,8 @@
 
 use std::io::{Cursor, Write};
 
-use nanoebm::checkpoint::{Archive, CheckpointError as E, Object, TensorFault};
 use proptest::prelude::*;
+use torch_pt::{Archive, Error, Fault as E, Object, TensorFault};
 use zip::write::{SimpleFileOptions, ZipWriter};
 
 type Entries = Vec<(&'static str, Vec<u8>)>;
@@ -43,7 +43,7 @@ fn zipped(entries: &Entries) -> Vec<u8> {
     zip.finish().unwrap().into_inner()
 }
 
-fn load(pickle: &[u8]) -> Result<Archive, E> {
+fn load(pickle: &[u8]) -> Result<Archive, Error> {
     Archive::from_bytes(&zipped(&entries(pickle)), "some.pt")
 }
 
@@ -56,7 +56,7 @@ fn refused_file(bytes: &[u8]) -> E {
     let error = Archive::from_bytes(bytes, "some.pt").unwrap_err();
     let message = error.to_string();
     assert!(message.contains("some.pt") && !message.contains('\n'), "{message}");
-    error
+    error.fault
 }
 
 #[test]
@@ -95,18 +95,18 @@ fn newer_protocols_and_other_spellings_are_read() {
 
 #[test]
 fn other_files_are_told_apart() {
-    assert!(matches!(refused_file(b""), E::NotAnArchive { .. }));
-    assert!(matches!(refused_file(b"{\"step\": 1}"), E::NotAnArchive { .. }));
-    assert!(matches!(refused_file(b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."), E::Legacy { .. }));
+    assert!(matches!(refused_file(b""), E::NotAnArchive));
+    assert!(matches!(refused_file(b"{\"step\": 1}"), E::NotAnArchive));
+    assert!(matches!(refused_file(b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."), E::Legacy));
     let mut tar = vec![0; 512];
     tar[257..262].copy_from_slice(b"ustar");
-    assert!(matches!(refused_file(&tar), E::Legacy { .. }));
+    assert!(matches!(refused_file(&tar), E::Legacy));
     // What safetensors writes for no tensors: the header's length, the header.
-    assert!(matches!(refused_file(b"\x02\0\0\0\0\0\0\0{}"), E::Safetensors { .. }));
-    assert!(matches!(refused_file(b"\x03\0\0\0\0\0\0\0{}"), E::NotAnArchive { .. }));
+    assert!(matches!(refused_file(b"\x02\0\0\0\0\0\0\0{}"), E::Safetensors));
+    assert!(matches!(refused_file(b"\x03\0\0\0\0\0\0\0{}"), E::NotAnArchive));
     let mut script = entries(b"\x80\x02N.");
     script.push(("x/constants.pkl", vec![]));
-    assert!(matches!(refused_file(&zipped(&script)), E::TorchScript { .. }));
+    assert!(matches!(refused_file(&zipped(&script)), E::TorchScript));
 }
 
 /// A zip is patched at every place where `from` occurs, in local headers and in the central directory.
@@ -127,17 +127,17 @@ fn central_header(bytes: &[u8], name: &[u8]) -> usize {
 #[test]
 fn broken_and_ambiguous_zips_are_refused() {
     let good = zipped(&entries(b"\x80\x02N."));
-    assert!(matches!(refused_file(b"PK\x03\x04 and nothing more"), E::OpenEnd { .. }));
+    assert!(matches!(refused_file(b"PK\x03\x04 and nothing more"), E::OpenEnd));
     let mut duplicate = entries(b"\x80\x02N.");
     duplicate.push(("x/Version", vec![]));
     let duplicate = patched(zipped(&duplicate), b"x/Version", b"x/version");
-    assert!(matches!(refused_file(&duplicate), E::DuplicateEntry { .. }));
+    assert!(matches!(refused_file(&duplicate), E::DuplicateEntry));
 
     // The entry `version` claims to begin where `data.pkl` does.
     let mut overlapping = good.clone();
     let at = central_header(&good, b"x/version") + 42;
     overlapping[at..at + 4].copy_from_slice(&[0; 4]);
-    assert!(matches!(refused_file(&overlapping), E::OverlappingEntries { .. }));
+    assert!(matches!(refused_file(&overlapping), E::OverlappingEntries));
 
     let mut compressed = good.clone();
     compressed[central_header(&good, b"x/data/0") + 10] = 8;
@@ -175,25 +175,25 @@ fn encrypted_and_compressed_entries_are_refused() {
     encrypted[central_header(&good, b"x/data/0") + 8] |= 1;
     assert!(matches!(refused_file(&encrypted), E::Encrypted { entry, .. } if entry == "x/data/0"));
     // A megabyte of zeros in a kilobyte, deflated by Python's zipfile.
-    let bomb = include_bytes!("../fuzz/seeds/archive/bomb.pt");
+    let bomb = include_bytes!("fixtures/hostile/archive/bomb.pt");
     assert!(bomb.len() < 2000);
     assert!(matches!(refused_file(bomb), E::Compressed { entry, .. } if entry == "x/data/0"));
     // A plain entry that claims to be longer than the whole file, in both of its sizes.
     let mut huge = good.clone();
     let at = central_header(&good, b"x/data/0") + 20;
     huge[at..at + 8].copy_from_slice(&[0, 0, 0, 0x70, 0, 0, 0, 0x70]);
-    assert!(matches!(refused_file(&huge), E::OverlappingEntries { .. }));
+    assert!(matches!(refused_file(&huge), E::OverlappingEntries));
 }
 
 #[test]
 fn a_zip_ends_where_the_file_ends() {
     let good = zipped(&entries(b"\x80\x02N."));
-    assert!(matches!(refused_file(&join(&[&good, b"\0"])), E::OpenEnd { .. }));
+    assert!(matches!(refused_file(&join(&[&good, b"\0"])), E::OpenEnd));
     assert!(matches!(refused_file(&join(&[&good, &good])), E::Container { .. }));
-    assert!(matches!(refused_file(&good[..good.len() - 1]), E::OpenEnd { .. }));
+    assert!(matches!(refused_file(&good[..good.len() - 1]), E::OpenEnd));
     let mut comment = join(&[&good, b"!"]);
     comment[good.len() - 2] = 1;
-    assert!(matches!(refused_file(&comment), E::OpenEnd { .. }));
+    assert!(matches!(refused_file(&comment), E::OpenEnd));
 }
 
 /// The zip with a list of entries as 64-bit archives have it: this many, so long, from there on.
@@ -225,7 +225,7 @@ fn a_list_of_entries_that_is_not_in_the_file_is_not_made_room_for() {
     ];
     for (count, size, start, locator) in lies {
         let error = wide(count, size, start, locator).unwrap_err();
-        assert!(matches!(error, E::Container { .. }), "{count} {size} {start} {locator}: {error}");
+        assert!(matches!(error.fault, E::Container { .. }), "{count} {size} {start} {locator}: {error}");
     }
     // The narrow record alone: more entries than its list has room for, and one that says other than the wide record.
     let mut narrow = good.clone();

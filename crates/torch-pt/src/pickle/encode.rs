@@ -1,32 +1,30 @@
 //! Writes `data.pkl`: protocol 2, the subset that `torch.load(weights_only=True)` accepts, with nothing memoised.
 
-use super::{Archive, CheckpointError, Object, TensorFault, TensorRef};
+use super::Result;
+use crate::error::{Fault, TensorFault};
+use crate::object::Object;
+use crate::tensor::{Storage, TensorRef};
 
-type Result<T> = std::result::Result<T, CheckpointError>;
-
-/// The pickle of an archive's values, and which storage goes under which key: numbered by first use, as torch does.
-pub(super) fn encode(archive: &Archive, file: &str) -> Result<(Vec<u8>, Vec<usize>)> {
-    let mut encoder =
-        Encoder { out: vec![0x80, 2], archive, key_of: vec![None; archive.storages.len()], order: Vec::new(), file };
-    encoder.value(&archive.root, 0)?;
+/// The pickle of a value, and which storage goes under which key: numbered by first use, as torch does.
+pub(crate) fn encode(root: &Object, storages: &[Storage]) -> Result<(Vec<u8>, Vec<usize>)> {
+    let mut encoder = Encoder { out: vec![0x80, 2], storages, key_of: vec![None; storages.len()], order: Vec::new() };
+    encoder.value(root, 0)?;
     encoder.out.push(b'.');
     Ok((encoder.out, encoder.order))
 }
 
 struct Encoder<'a> {
     out: Vec<u8>,
-    archive: &'a Archive,
+    storages: &'a [Storage],
     /// Key given to each storage so far, and the storages in the order of their keys.
     key_of: Vec<Option<usize>>,
     order: Vec<usize>,
-    file: &'a str,
 }
 
-impl Encoder<'_> {
+impl<'a> Encoder<'a> {
     fn value(&mut self, value: &Object, depth: usize) -> Result<()> {
         if depth > Object::MAX_DEPTH {
-            let (file, limit) = (self.file.to_owned(), Object::MAX_DEPTH);
-            return Err(CheckpointError::TooDeep { file, limit });
+            return Err(Fault::TooDeep { limit: Object::MAX_DEPTH });
         }
         match value {
             Object::None => self.out.push(b'N'),
@@ -82,8 +80,7 @@ impl Encoder<'_> {
     /// A string's length field is 4 bytes, the only one that `weights_only` knows.
     fn str(&mut self, text: &str) -> Result<()> {
         let Ok(length) = u32::try_from(text.len()) else {
-            let (file, limit) = (self.file.to_owned(), u32::MAX as usize);
-            return Err(CheckpointError::TooLarge { file, limit });
+            return Err(Fault::TooLarge { limit: u32::MAX as usize });
         };
         self.out.push(b'X');
         self.out.extend(length.to_le_bytes());
@@ -102,38 +99,47 @@ impl Encoder<'_> {
         self.out.push(b't');
     }
 
-    /// `_rebuild_tensor_v2(storage, offset, shape, stride, requires_grad=False, backward_hooks=OrderedDict())`
+    /// `_rebuild_tensor_v2(storage, offset, shape, stride, requires_grad=False, backward_hooks=OrderedDict())`, and
+    /// `_rebuild_tensor_v3` with a dtype at the end where the storage's class does not tell it.
     fn tensor(&mut self, tensor: &TensorRef) -> Result<()> {
-        self.out.extend(b"ctorch._utils\n_rebuild_tensor_v2\n(");
-        self.storage(tensor.storage)?;
+        let storage = self.find(tensor.storage)?;
+        let typed = storage.dtype.storage_class().is_some();
+        let version = if typed { 2 } else { 3 };
+        self.out.extend(format!("ctorch._utils\n_rebuild_tensor_v{version}\n(").as_bytes());
+        self.storage(tensor.storage, storage)?;
         self.extent(tensor.offset);
         self.extents(&tensor.shape);
         self.extents(&tensor.stride);
-        self.out.extend(b"\x89ccollections\nOrderedDict\n)RtR");
+        self.out.extend(b"\x89ccollections\nOrderedDict\n)R");
+        if !typed {
+            self.out.extend(format!("ctorch\n{}\n", storage.dtype).as_bytes());
+        }
+        self.out.extend(b"tR");
         Ok(())
     }
 
-    /// The persistent id `("storage", class, key, "cpu", numel)`.
-    fn storage(&mut self, index: usize) -> Result<()> {
-        let storages = self.archive.storages.len();
-        let Some(storage) = self.archive.storages.get(index) else {
-            return Err(CheckpointError::Tensor {
-                file: self.file.to_owned(),
-                tensor: "to be written".to_owned(),
-                fault: TensorFault::NoStorage { storage: index, storages },
-            });
-        };
+    fn find(&self, storage: usize) -> Result<&'a Storage> {
+        let storages = self.storages.len();
+        let fault = TensorFault::NoStorage { storage, storages };
+        self.storages.get(storage).ok_or_else(|| Fault::Tensor { tensor: "to be written".to_owned(), fault })
+    }
+
+    /// The persistent id `("storage", class, key, "cpu", numel)`; an untyped storage is counted in bytes.
+    fn storage(&mut self, index: usize, storage: &Storage) -> Result<()> {
         let key = *self.key_of[index].get_or_insert(self.order.len());
         if key == self.order.len() {
             self.order.push(index);
         }
+        let (class, unit) = match storage.dtype.storage_class() {
+            Some(class) => (format!("ctorch\n{class}\n"), storage.dtype.size()),
+            None => ("ctorch.storage\nUntypedStorage\n".to_owned(), 1),
+        };
         self.out.push(b'(');
         self.str("storage")?;
-        let class = storage.dtype.storage_class();
-        self.out.extend(format!("ctorch\n{class}\n").as_bytes());
+        self.out.extend(class.as_bytes());
         self.str(&key.to_string())?;
         self.str("cpu")?;
-        self.extent(storage.bytes.len() / storage.dtype.size());
+        self.extent(storage.bytes.len() / unit);
         self.out.extend(b"tQ");
         Ok(())
     }
