@@ -6,7 +6,7 @@ use std::path::Path;
 
 use prost::Message;
 
-use super::records::Record;
+use crate::records::Record;
 
 /// `:W&B`, 0xBEE1, version 0.
 const MAGIC: [u8; 7] = *b":W&B\xe1\xbe\0";
@@ -173,8 +173,8 @@ impl Iterator for Reader {
 
 #[cfg(test)]
 mod tests {
-    use super::super::records::{Kind, Output};
     use super::*;
+    use crate::records::{Kind, Output};
 
     fn line(n: usize) -> Record {
         Kind::Output(Output { output_type: 1, timestamp: None, line: "x".repeat(n) }).into()

@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 
 use chrono::{Duration, Local};
 
+use crate::datastore::Writer;
+use crate::records::{Header, Kind, RunRecord, VersionInfo};
+
 /// `run-TIME-ID` of a run that is sent, `offline-run-TIME-ID` of one that is not.
 #[derive(Debug)]
 pub struct RunDir {
@@ -41,6 +44,18 @@ impl RunDir {
         self.path.join(format!("run-{}.wandb", self.id))
     }
 
+    /// The file, with the records that come first. `client` writes it.
+    pub fn new_store(&self, run: &RunRecord, client: &str) -> io::Result<Writer> {
+        let mut store = Writer::create(&self.store())?;
+        let producer = client.replacen('/', " ", 1);
+        store.append(Kind::Header(Header { version_info: Some(VersionInfo { producer }) }))?;
+        store.append(Kind::Run(Box::new(run.clone())))?;
+        if run.resume {
+            self.continues()?;
+        }
+        Ok(store)
+    }
+
     /// The row of a step that is not over.
     pub fn pending(&self) -> PathBuf {
         self.path.join("pending.json")
@@ -48,7 +63,7 @@ impl RunDir {
 
     /// Tells `wandb sync` that the server has an earlier part, whose steps count on into this one. Without this file it
     /// would number the steps anew.
-    pub fn continues(&self) -> io::Result<()> {
+    fn continues(&self) -> io::Result<()> {
         let state = self.store().with_extension("wandb.syncstate");
         fs::write(state, r#"{"starting_step":0,"starting_runtime":0}"#)
     }

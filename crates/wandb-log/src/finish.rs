@@ -1,38 +1,27 @@
 //! The end of a run: the server gets what is left, or it is left for `wandb sync`.
 
-use std::sync::PoisonError;
+use std::fs;
 
-use super::dir::RunDir;
-use super::past::{Sent, copy_from, older, rows_from};
-use super::records::{Exit, Items, Kind, Run};
-use super::run::Remote;
-use super::settings::Voice;
-use super::start::new_store;
-use super::stream::Ending;
-use super::tracker::Wandb;
-use crate::error::Error;
-use crate::metrics::Row;
-use crate::tracking::Tracker;
+use crate::dir::RunDir;
+use crate::live::Live;
+use crate::past::{Sent, copy_from, rows_from};
+use crate::records::{Exit, Items, Kind, RunRecord};
+use crate::remote::Remote;
+use crate::row::{Row, older};
+use crate::sender::Ending;
+use crate::settings::Voice;
 
-impl Wandb {
-    /// The server has nothing of this part: it becomes a directory for `wandb sync`, as it is.
-    pub(super) fn go_offline(&mut self) {
-        let sidecar = self.sidecar.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let renamed = self.dir.make_offline().map_err(|e| e.to_string());
-        let renamed = renamed.and_then(|()| match sidecar {
-            Some(sidecar) => {
-                let sent = sidecar.sent;
-                sidecar.moved(self.dir.store(), sent).write().map_err(|e| e.to_string())
-            }
-            None => Ok(()),
-        });
-        if let Err(e) = renamed {
-            self.notes.push((Voice::Quiet, format!("wandb: {}: {e}", self.dir.store().display())));
+impl Live {
+    pub fn finish(&mut self, code: i32) -> Vec<String> {
+        self.end(code);
+        if let Some(file) = self.settings.auto_file().filter(|_| code == 0) {
+            let _ = fs::remove_file(file); // the next run is a new one
         }
+        self.messages()
     }
 
     /// Ends the run with this code, and says what is left to do.
-    pub(super) fn end(&mut self, code: i32) {
+    fn end(&mut self, code: i32) {
         if std::mem::replace(&mut self.finished, true) {
             return;
         }
@@ -41,7 +30,7 @@ impl Wandb {
         self.keep(self.exit_record(code));
         let Some(shared) = self.shared.take() else {
             let text = format!("wandb: the run is kept offline; send it with: {}", self.dir.sync_command());
-            return self.notes.push((Voice::Quiet, text));
+            return self.say(Voice::Quiet, text);
         };
         shared.tell(|state| state.exit = Some(code));
         let over = loop {
@@ -61,7 +50,7 @@ impl Wandb {
             Some(Ending::Complete) => {
                 let remote = remote.unwrap_or_default();
                 let text = format!("wandb: 🚀 View run {} at: {}", remote.name, remote.url);
-                return self.notes.push((Voice::Normal, text));
+                return self.say(Voice::Normal, text);
             }
             Some(Ending::NoRun(reason) | Ending::Resume(reason) | Ending::Broken(reason)) => reason,
             None => trouble.unwrap_or_else(|| format!("{} took too long to answer", self.settings.host_of_base())),
@@ -91,23 +80,22 @@ impl Wandb {
             Ok(command) => format!("wandb: {rows}: {reason}; send them with: {command}"),
             Err(e) => format!("wandb: {rows}: {reason}; they are in {}, and cannot be copied: {e}", store.display()),
         };
-        self.notes.push((Voice::Quiet, text));
+        self.say(Voice::Quiet, text);
     }
 
     /// A directory with what the server has not taken in; the command that sends it.
-    fn write_rest(&self, code: i32, sent: Sent, remote: &Remote, age: f64) -> Result<String, Error> {
-        let sidecar = self.sidecar.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let io = |source| Error::Io { path: self.settings.dir.clone(), source };
+    fn write_rest(&self, code: i32, sent: Sent, remote: &Remote, age: f64) -> Result<String, String> {
+        let sidecar = self.take_sidecar();
+        let io = |_| format!("cannot write or read {}", self.settings.dir.display());
         let dir = RunDir::create(&self.settings.dir, &self.run.run_id, true).map_err(io)?;
-        let run = Run { resume: true, ..self.run.clone() };
-        let mut store = new_store(&dir, &run).map_err(io)?;
+        let run = RunRecord { resume: true, ..self.run.clone() };
+        let mut store = dir.new_store(&run, &self.settings.client).map_err(io)?;
         copy_from(&self.dir.store(), sent.position, age, &mut store).map_err(io)?;
         let summary: Row = remote.summary.clone().into_iter().chain(older(self.summary.clone(), age)).collect();
         store.append(Kind::Summary(Items::new(&summary))).map_err(io)?;
         store.append(self.exit_record(code)).map_err(io)?;
-        dir.continues().map_err(io)?;
         if let Some(sidecar) = sidecar {
-            sidecar.moved(dir.store(), Some(Sent { position: 0, ..sent })).write()?;
+            sidecar.moved(dir.store(), Some(Sent { position: 0, ..sent })).map_err(|e| e.to_string())?;
         }
         Ok(dir.sync_command())
     }
@@ -119,9 +107,9 @@ impl Wandb {
 }
 
 /// A run that nobody finished has failed.
-impl Drop for Wandb {
+impl Drop for Live {
     fn drop(&mut self) {
         self.end(1);
-        self.news().iter().for_each(|text| eprintln!("{text}"));
+        self.messages().iter().for_each(|text| eprintln!("{text}"));
     }
 }

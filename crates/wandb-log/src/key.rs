@@ -1,9 +1,6 @@
-//! The API key: where it is found, and a type that does not show it.
+//! The API key, of a type that does not show it, and the netrc file that may have it.
 
 use std::fmt;
-use std::path::PathBuf;
-
-use super::settings::Vars;
 
 /// A key. Neither `{:?}` nor an error or a file of ours shows it.
 #[derive(Clone)]
@@ -39,16 +36,6 @@ impl fmt::Debug for ApiKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ApiKey(***)")
     }
-}
-
-/// The netrc file: `$NETRC`, else `~/.netrc`, else `~/_netrc`.
-pub fn netrc_path(vars: &Vars) -> Option<PathBuf> {
-    if let Some(path) = vars.get("NETRC") {
-        return Some(path.into());
-    }
-    let home = PathBuf::from(vars.get("HOME").or_else(|| vars.get("USERPROFILE"))?);
-    let path = [".netrc", "_netrc"].map(|name| home.join(name));
-    path.iter().find(|path| path.is_file()).or(path.first()).cloned()
 }
 
 /// The password of a machine in a netrc file's text, or the default's.

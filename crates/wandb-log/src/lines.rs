@@ -6,11 +6,11 @@ use std::path::Path;
 use chrono::DateTime;
 use serde_json::{Value, json};
 
-use super::datastore::Reader;
-use super::past::{Sent, older, step};
-use super::records::{Items, Kind, Output, Stats};
-use super::run::Remote;
-use crate::metrics::Row;
+use crate::datastore::Reader;
+use crate::past::Sent;
+use crate::records::{Item, Items, Kind, Output, Stats};
+use crate::remote::Remote;
+use crate::row::{Row, last_values, older, runtime, step};
 
 /// The server takes about 10 MiB a post, and a line that is a little shorter.
 const MAX_BYTES: usize = 10 * 1024 * 1024 - 100 * 1024;
@@ -56,9 +56,8 @@ pub struct Chunk {
 impl Lines {
     /// Goes on after what the server has. `sent` is what we know of that, `known_age` what our own times already include.
     pub fn new(remote: &Remote, sent: Option<Sent>, started: f64, known_age: f64) -> Self {
-        let number = |row: &Row, key: &str| row.get(key).and_then(Value::as_f64);
         let tail = remote.tail.as_ref();
-        let age = tail.and_then(|row| number(row, "_runtime")).or(number(&remote.summary, "_runtime"));
+        let age = tail.and_then(runtime).or(runtime(&remote.summary));
         let last_step = tail.and_then(step).or(step(&remote.summary));
         Self {
             history: remote.history,
@@ -148,9 +147,7 @@ impl Lines {
         }
         self.history += 1;
         self.step = step;
-        self.summary.extend(row.iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k.clone(), v.clone())));
-        let runtime = row.get("_runtime").and_then(Value::as_f64).unwrap_or(0.0);
-        self.summary.insert("_wandb".to_owned(), json!({"runtime": runtime as i64}));
+        self.summary.extend(last_values(&row));
         self.last = Some(row.clone());
         chunk.history.push(row);
     }
@@ -200,7 +197,7 @@ impl Chunk {
 
 /// Bytes in a post, at most: a line is a string there, whose quotes are escaped.
 fn size(kind: &Kind) -> usize {
-    let items = |items: &[super::records::Item]| {
+    let items = |items: &[Item]| {
         let escaped = |text: &str| text.len() + text.bytes().filter(|b| matches!(b, b'"' | b'\\')).count();
         100 + items.iter().map(|item| escaped(&item.key) + escaped(&item.value_json) + 16).sum::<usize>()
     };

@@ -1,21 +1,19 @@
-//! A resumed training goes on with its W&B run. What came before: `wandb.json` in the training's run directory names the
-//! run and how much of it the server has taken in; the `.wandb` file of the part before has everything.
+//! A program that starts again goes on with its run. What came before: the sidecar, in the place that
+//! `Settings::resume_file` says, names the run and how much of it the server has taken in; the `.wandb` file of the part
+//! before has everything.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use super::WandbError;
-use super::datastore::{Reader, Writer};
-use super::dir::{is_synced, mark_synced};
-use super::records::{Items, Kind};
-use super::settings::Settings;
+use crate::datastore::{Reader, Writer};
+use crate::dir::{is_synced, mark_synced};
 use crate::error::Error;
-use crate::fs::write_atomically;
-use crate::metrics::Row;
+use crate::records::{Items, Kind};
+use crate::row::{Row, older, runtime, step};
+use crate::settings::Settings;
 
 /// How much of a `.wandb` file the server has taken in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,79 +26,80 @@ pub struct Sent {
     pub events: u64,
 }
 
-/// `wandb.json`.
+/// The resume file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Sidecar {
-    /// Server of the run
-    pub base_url: String,
-    /// User or team, as set
-    pub entity: Option<String>,
-    /// Project
-    pub project: String,
-    /// Id
+    base_url: String,
+    entity: Option<String>,
+    project: String,
     pub run_id: String,
     /// The `.wandb` file of the last part
     pub store: PathBuf,
     /// What of it the server has
     pub sent: Option<Sent>,
     #[serde(skip)]
-    path: PathBuf,
+    path: Option<PathBuf>,
 }
 
 impl Sidecar {
     /// Of a run that begins.
-    pub fn new(run_dir: &Path, settings: &Settings, run_id: &str, store: PathBuf) -> Self {
+    pub fn new(settings: &Settings, run_id: &str, store: PathBuf, sent: Option<Sent>) -> Self {
         Self {
             base_url: settings.base_url.clone(),
             entity: settings.entity.clone(),
             project: settings.project.clone(),
             run_id: run_id.to_owned(),
             store,
-            sent: None,
-            path: sidecar_path(run_dir),
+            sent,
+            path: settings.resume_file.clone(),
         }
     }
 
-    /// The one in a run directory, if it is of this server and project.
-    pub fn read(run_dir: &Path, settings: &Settings) -> Result<Option<Self>, WandbError> {
-        let path = sidecar_path(run_dir);
-        let text = match fs::read_to_string(&path) {
+    /// The one that is there, if it is of this server and project.
+    pub fn read(settings: &Settings) -> Result<Option<Self>, Error> {
+        let Some(path) = &settings.resume_file else { return Ok(None) };
+        let text = match fs::read_to_string(path) {
             Ok(text) => text,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(WandbError::Io { path, source }),
+            Err(e) => return Err(Error::io(path)(e)),
         };
-        let sidecar: Self = serde_json::from_str(&text)
-            .map_err(|e| WandbError::Sidecar { path: path.clone(), reason: e.to_string() })?;
+        let sidecar: Self = serde_json::from_str(&text).map_err(|e| {
+            let path = path.display();
+            let text =
+                format!("{path} does not say which W&B run to go on with ({e}): remove it, and a new run begins");
+            Error::Resume(text)
+        })?;
         let ours = sidecar.base_url == settings.base_url
             && sidecar.entity == settings.entity
             && sidecar.project == settings.project;
-        Ok(ours.then_some(Self { path, ..sidecar }))
+        Ok(ours.then_some(Self { path: settings.resume_file.clone(), ..sidecar }))
     }
 
     /// The run goes on in another file, of which the server has this much.
-    pub fn moved(mut self, store: PathBuf, sent: Option<Sent>) -> Self {
-        self.store = store;
-        self.sent = sent;
-        self
+    pub fn moved(self, store: PathBuf, sent: Option<Sent>) -> Result<(), Error> {
+        Self { store, sent, ..self }.write()
     }
 
-    /// Removes the file.
     pub fn remove(&self) {
-        let _ = fs::remove_file(&self.path);
+        self.path.iter().for_each(|path| drop(fs::remove_file(path)));
     }
 
-    /// Writes the file.
-    pub fn write(&self) -> Result<(), WandbError> {
-        let text = serde_json::to_string_pretty(self).unwrap_or_default();
-        write_atomically(&self.path, text.as_bytes()).map_err(|e| match e {
-            Error::Io { path, source } => WandbError::Io { path, source },
-            other => WandbError::Sidecar { path: self.path.clone(), reason: other.to_string() },
+    /// A crash leaves the old file or the new one.
+    pub fn write(&self) -> Result<(), Error> {
+        let Some(path) = &self.path else { return Ok(()) };
+        let mut sibling = path.clone().into_os_string();
+        sibling.push(format!(".{}.tmp", std::process::id()));
+        let write = || {
+            let mut file = File::create(&sibling)?;
+            file.write_all(serde_json::to_string_pretty(self)?.as_bytes())?;
+            file.sync_all()?;
+            fs::rename(&sibling, path)
+        };
+        write().map_err(|e| {
+            let _ = fs::remove_file(&sibling);
+            Error::io(path)(e)
         })
     }
-}
-
-fn sidecar_path(run_dir: &Path) -> PathBuf {
-    run_dir.join("wandb.json")
 }
 
 /// What the part before left.
@@ -141,7 +140,7 @@ impl Past {
         let pending = fs::read_to_string(store.with_file_name("pending.json")).ok();
         past.pending = pending.and_then(|text| serde_json::from_str(&text).ok());
         past.pending = past.pending.filter(|row| step(row) > past.last.as_ref().and_then(step));
-        past.runtime = past.last.as_ref().and_then(|row| row.get("_runtime")?.as_f64()).unwrap_or(0.0);
+        past.runtime = past.last.as_ref().and_then(runtime).unwrap_or(0.0);
         if is_synced(store) {
             past.known = true;
         } else {
@@ -183,19 +182,6 @@ pub fn copy_from(store: &Path, position: u64, age: f64, to: &mut Writer) -> io::
         }
     }
     Ok(())
-}
-
-/// A row of a run that is older by `age` seconds.
-pub fn older(mut row: Row, age: f64) -> Row {
-    if let Some(runtime) = row.get("_runtime").and_then(Value::as_f64).filter(|_| age != 0.0) {
-        row.insert("_runtime".to_owned(), (runtime + age).into());
-    }
-    row
-}
-
-/// The step of a row.
-pub fn step(row: &Row) -> Option<i64> {
-    row.get("_step").and_then(Value::as_i64)
 }
 
 /// The rows of a file from this place on: how many, the first step and the last.

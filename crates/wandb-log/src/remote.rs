@@ -5,9 +5,9 @@ use std::time::Duration;
 use reqwest::Url;
 use serde_json::{Value, json};
 
-use super::api::{Api, Failure};
-use super::settings::{Resume, Settings};
-use crate::metrics::Row;
+use crate::api::{Api, Failure};
+use crate::row::Row;
+use crate::settings::{Resume, Settings};
 
 const STATUS: &str = "\
 query RunResumeStatus($project: String, $entity: String, $name: String!) {
@@ -40,15 +40,12 @@ pub struct Remote {
     pub url: String,
     /// The name people see
     pub name: String,
-    /// Lines of the history that the server has
+    /// Lines that the server has of the history, of the machine's samples, of the console
     pub history: u64,
-    /// Samples of the machine that it has
     pub events: u64,
-    /// Lines of the console that it has
     pub output: u64,
     /// The last line of the history
     pub tail: Option<Row>,
-    /// The summary
     pub summary: Row,
     /// It was there before
     pub resumed: bool,
@@ -57,9 +54,8 @@ pub struct Remote {
 /// Why there is no run.
 #[derive(Debug)]
 pub enum NoRun {
-    /// The request failed.
     Failed(Failure),
-    /// `WANDB_RESUME` forbids it.
+    /// `WANDB_RESUME` forbids it
     Resume(String),
 }
 
@@ -70,22 +66,13 @@ impl From<Failure> for NoRun {
 }
 
 /// Creates the run `id`, or goes on with it where `asks` is set and the server has it.
-pub fn upsert(
-    api: &Api,
-    settings: &Settings,
-    id: &str,
-    config: &Value,
-    asks: bool,
-    timeout: Duration,
-) -> Result<Remote, NoRun> {
+pub fn upsert(api: &Api, settings: &Settings, id: &str, asks: bool, timeout: Duration) -> Result<Remote, NoRun> {
     let old = if asks { status(api, settings, id, timeout)? } else { Value::Null };
     match (settings.resume, old.is_null()) {
-        (Resume::Must, true) => {
-            return Err(NoRun::Resume(format!("WANDB_RESUME=must, and the project has no run {id}")));
-        }
-        (Resume::Never, false) => return Err(NoRun::Resume(format!("WANDB_RESUME=never, and the run {id} exists"))),
-        _ => {}
-    }
+        (Resume::Must, true) => Err(NoRun::Resume(format!("WANDB_RESUME=must, and the project has no run {id}"))),
+        (Resume::Never, false) => Err(NoRun::Resume(format!("WANDB_RESUME=never, and the run {id} exists"))),
+        _ => Ok(()),
+    }?;
     let or_old = |ours: &Option<String>, key: &str| ours.clone().map_or_else(|| old[key].clone(), Value::String);
     let program = std::env::args().next().unwrap_or_default();
     let variables = json!({
@@ -97,7 +84,7 @@ pub fn upsert(
         "notes": or_old(&settings.notes, "notes"),
         "groupName": settings.group,
         "jobType": settings.job_type,
-        "config": merged_config(&old["config"], config).to_string(),
+        "config": merged_config(&old["config"], &settings.config).to_string(),
         "tags": if settings.tags.is_empty() { old["tags"].clone() } else { json!(settings.tags) },
         "host": settings.host,
         "program": std::path::Path::new(&program).file_name().map(|name| name.to_string_lossy().into_owned()),

@@ -1,4 +1,4 @@
-//! The sender: a thread that reads what the training wrote to the `.wandb` file and posts it. The file is the queue, so
+//! The sender: a thread that reads what the program wrote to the `.wandb` file and posts it. The file is the queue, so
 //! that nothing is lost and nothing piles up in memory while a server is slow or down.
 
 use std::io;
@@ -9,13 +9,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::api::{Api, Failure};
-use super::chunk::{Chunk, Lines};
-use super::past::{Sent, Sidecar};
-use super::retry::Backoff;
-use super::run::{NoRun, Remote, upsert};
-use super::secret::ApiKey;
-use super::settings::{Settings, Voice};
+use crate::api::{Api, Backoff, Failure};
+use crate::key::ApiKey;
+use crate::lines::{Chunk, Lines};
+use crate::past::{Sent, Sidecar};
+use crate::remote::{NoRun, Remote, upsert};
+use crate::settings::{Settings, Voice};
 
 /// Longest wait for the answer to a post.
 const POST_TIMEOUT: Duration = Duration::from_secs(180);
@@ -25,40 +24,47 @@ const FAILURES_TO_TELL: u32 = 3;
 /// How sending ended.
 #[derive(Clone, Debug)]
 pub enum Ending {
-    /// The server has everything, and knows how the run ended.
+    /// The server has everything, and knows how the run ended
     Complete,
-    /// There is no run on the server, and why.
+    /// There is no run on the server, and why
     NoRun(String),
-    /// `WANDB_RESUME` forbids the run.
+    /// `WANDB_RESUME` forbids the run
     Resume(String),
-    /// The server takes nothing more of the run, and why.
+    /// The server takes nothing more of the run, and why
     Broken(String),
 }
 
-/// What the training and the sender tell each other.
+impl Ending {
+    fn cut() -> Self {
+        Ending::Broken("the wait for the server was over".to_owned())
+    }
+}
+
+/// What the program and the sender tell each other.
 #[derive(Debug, Default)]
 pub struct State {
-    /// From the training: bytes of the file
+    // The program tells:
+    /// Bytes of the file
     pub written: u64,
-    /// From the training: the run is over
+    /// The run is over
     pub exit: Option<i32>,
-    /// From the training: it waits no longer; what was not sent by now counts as not sent
+    /// It waits no longer; what was not sent by now counts as not sent
     pub cut: bool,
-    /// To the training: the run on the server
+    // The sender tells:
+    /// The run on the server
     pub remote: Option<Remote>,
-    /// To the training: what the server has
+    /// What the server has
     pub sent: Option<Sent>,
-    /// To the training: what its times must be raised by
+    /// What the program's times must be raised by
     pub age: f64,
-    /// To the training: answers so far
+    /// Answers so far
     pub answers: u64,
-    /// To the training: the last failure, until something succeeds
+    /// The last failure, until something succeeds
     pub trouble: Option<String>,
-    /// To the training: somebody stopped the run on its page
+    /// Somebody stopped the run on its page
     pub stopped: bool,
-    /// To the training: sentences for people
+    /// Sentences for people
     pub notes: Vec<(Voice, String)>,
-    /// To the training: the end
     pub ending: Option<Ending>,
 }
 
@@ -70,7 +76,6 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// The state, for a moment.
     pub fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -91,17 +96,12 @@ impl Shared {
 
 /// Everything that the sender needs.
 pub struct Sender {
-    /// What it shares with the training
     pub shared: Arc<Shared>,
-    /// Settings
     pub settings: Settings,
-    /// The run's id
     pub id: String,
-    /// The run's configuration
-    pub config: Value,
-    /// The file it reads; the place to begin with is after the run's record
+    /// The file it reads
     pub store: PathBuf,
-    /// That place
+    /// The place to begin with, after the run's record
     pub from: u64,
     /// Kept up to date until somebody takes it away
     pub sidecar: Arc<Mutex<Option<Sidecar>>>,
@@ -178,7 +178,7 @@ impl Sender {
             let over = self.shared.lock().exit.is_some();
             let left = pace.init.saturating_sub(started.elapsed());
             let timeout = pace.http.min(left.max(Duration::from_secs(1)));
-            let (reason, after) = match upsert(api, &self.settings, &self.id, &self.config, self.asks, timeout) {
+            let (reason, after) = match upsert(api, &self.settings, &self.id, self.asks, timeout) {
                 Ok(remote) => return Ok(remote),
                 Err(NoRun::Resume(reason)) => return Err(Ending::Resume(reason)),
                 Err(NoRun::Failed(Failure::Final(reason))) => return Err(Ending::NoRun(reason)),
@@ -201,11 +201,7 @@ impl Sender {
         drop(self.shared.wait(left(pace.post), stop));
         let beat = if last_post.is_some() { left(pace.heartbeat) } else { pace.heartbeat };
         let state = self.shared.wait(beat, |state| stop(state) || state.written > from);
-        if state.cut {
-            Err(Ending::Broken("the wait for the server was over".to_owned()))
-        } else {
-            Ok((state.written, state.exit))
-        }
+        if state.cut { Err(Ending::cut()) } else { Ok((state.written, state.exit)) }
     }
 
     /// Posts a chunk until the server takes it: the same bytes each time.
@@ -235,11 +231,8 @@ impl Sender {
     fn pause(&self, wait: Duration, asked_for: bool) -> Result<(), Ending> {
         let over = self.shared.lock().exit.is_some();
         let state = self.shared.wait(wait, |state| state.cut || (!asked_for && !over && state.exit.is_some()));
-        if !state.cut {
-            return Ok(());
-        }
         // The end may have taken the reason with it; nothing is sent after it in any case.
-        Err(Ending::Broken(state.trouble.clone().unwrap_or_else(|| "the wait for the server was over".to_owned())))
+        if state.cut { Err(state.trouble.clone().map_or_else(Ending::cut, Ending::Broken)) } else { Ok(()) }
     }
 
     /// What the answer to a post says to people.
@@ -261,7 +254,7 @@ impl Sender {
     fn acknowledge(&self, sent: Sent) -> Result<(), Ending> {
         self.shared.tell(|state| {
             if state.cut {
-                return Err(Ending::Broken("the wait for the server was over".to_owned()));
+                return Err(Ending::cut());
             }
             state.sent = Some(sent);
             state.answers += 1;

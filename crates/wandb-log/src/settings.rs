@@ -1,35 +1,34 @@
-//! What the user set: environment over local over global settings file, as in the official client.
+//! What the user set, and what the program adds to it.
 
 use std::collections::HashMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use reqwest::Url;
+use serde_json::Value;
 
-use super::secret::{ApiKey, netrc_password, netrc_path};
-use super::{RunInfo, WandbError};
-
-/// Environment variables.
-pub type Vars = HashMap<String, String>;
+use crate::error::Error;
+use crate::key::{ApiKey, netrc_password};
+use crate::sources::{Sources, wandb_dir, wrong};
 
 const DEFAULT_BASE_URL: &str = "https://api.wandb.ai";
 
 /// Whether a run is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// Sent while it trains
+    /// It is sent while the program goes on
     Online,
-    /// Kept in a directory for `wandb sync`
+    /// It is kept in a directory for `wandb sync`
     Offline,
-    /// Neither
+    /// Neither: nothing is written or sent
     Disabled,
 }
 
 /// What to do about a run of the same id that the server has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resume {
-    /// Do not ask; a resumed training goes on with its run
+    /// Do not ask the server, unless the [`resume_file`](Settings::resume_file) names a run to go on with
     Unset,
     /// Go on if it is there
     Allow,
@@ -43,8 +42,7 @@ pub enum Resume {
 
 /// How much is said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
-pub enum Voice {
-    /// Nothing
+pub(crate) enum Voice {
     Silent,
     /// Only what went wrong
     Quiet,
@@ -54,14 +52,13 @@ pub enum Voice {
 
 /// Waits and limits.
 #[derive(Clone, Debug)]
-pub struct Pace {
+pub(crate) struct Pace {
     /// Between posts
     pub post: Duration,
     /// Without a post, until an empty one says that the run lives
     pub heartbeat: Duration,
     /// Before the first retry; it doubles from there
     pub first_retry: Duration,
-    /// Before any retry
     pub longest_retry: Duration,
     /// Between samples of the machine
     pub system: Duration,
@@ -73,186 +70,142 @@ pub struct Pace {
     pub finish: Duration,
 }
 
-/// Everything that was set, checked.
+/// What is known of a run before it begins. The user's part comes from the environment and the settings files; what the
+/// program sets in the fields goes before that, as arguments of `wandb.init` do.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Whether it is sent
+    /// Whether the run is sent (`WANDB_MODE`)
     pub mode: Mode,
-    /// The server, without a slash at the end
-    pub base_url: String,
-    /// The pages people look at
-    pub app_url: String,
-    /// The key, or why there is none
-    pub key: Result<ApiKey, String>,
-    /// User or team
+    /// User or team (`WANDB_ENTITY`); without it the server chooses
     pub entity: Option<String>,
-    /// Project
+    /// Project (`WANDB_PROJECT`, else `uncategorized`)
     pub project: String,
-    /// The name people see
+    /// The name people see (`WANDB_NAME`); without it the server invents one
     pub name: Option<String>,
-    /// The id, where it is given
+    /// The id (`WANDB_RUN_ID`); without it the run gone on with has one, or a new one is made
     pub run_id: Option<String>,
-    /// What to do about a run of that id
+    /// What to do about a run of that id (`WANDB_RESUME`)
     pub resume: Resume,
-    /// Tags
+    /// Tags (`WANDB_TAGS`, with commas between them)
     pub tags: Vec<String>,
-    /// Notes
+    /// Notes (`WANDB_NOTES`)
     pub notes: Option<String>,
-    /// Group
+    /// Group (`WANDB_RUN_GROUP`)
     pub group: Option<String>,
-    /// Job type
+    /// Job type (`WANDB_JOB_TYPE`)
     pub job_type: Option<String>,
-    /// Machine
-    pub host: String,
-    /// The `wandb` directory
+    /// The configuration: a JSON object
+    pub config: Value,
+    /// The directory of runs (`WANDB_DIR` is its parent)
     pub dir: PathBuf,
-    /// How much is said
-    pub voice: Voice,
-    /// Waits and limits
-    pub pace: Pace,
-}
-
-/// Where a setting is looked for.
-struct Sources<'a> {
-    vars: &'a Vars,
-    /// Local, then global
-    files: Vec<HashMap<String, String>>,
-}
-
-impl Sources<'_> {
-    /// A setting by its name in the files: `base_url` there is `WANDB_BASE_URL` here. What is empty is not set.
-    fn get(&self, name: &str) -> Option<String> {
-        let var = self.vars.get(&format!("WANDB_{}", name.to_uppercase())).filter(|value| !value.is_empty());
-        var.or_else(|| self.files.iter().find_map(|file| file.get(name))).cloned()
-    }
-
-    /// A setting that only the environment has.
-    fn var(&self, name: &str) -> Option<String> {
-        self.vars.get(name).filter(|value| !value.is_empty()).cloned()
-    }
-
-    fn flag(&self, name: &str) -> Result<bool, WandbError> {
-        match self.get(name).unwrap_or_default().to_lowercase().as_str() {
-            "" | "0" | "false" => Ok(false),
-            "1" | "true" => Ok(true),
-            other => Err(wrong(&name.to_uppercase(), other, "true or false")),
-        }
-    }
-
-    fn seconds(&self, name: &str, default: f64) -> Result<Duration, WandbError> {
-        let Some(text) = self.get(name) else { return Ok(Duration::from_secs_f64(default)) };
-        let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-        // a wait that no clock can hold is as good as a year
-        let seconds = seconds.map(|seconds| seconds.min(Duration::from_secs(365 * 86400)));
-        seconds.ok_or_else(|| wrong(&name.to_uppercase(), &text, "a number of seconds"))
-    }
-}
-
-/// The error of a setting.
-fn wrong(name: &str, value: &str, expected: &str) -> WandbError {
-    let name = if name.starts_with("WANDB") { name.to_owned() } else { format!("WANDB_{name}") };
-    WandbError::Setting { name, value: value.to_owned(), expected: expected.to_owned() }
+    /// A file for the run's id and for how much of it the server has. A program that starts again with the same file goes
+    /// on with the same run; without one, only [`run_id`](Self::run_id) and [`resume`](Self::resume) tell which.
+    pub resume_file: Option<PathBuf>,
+    /// The program that writes, as `name/version`: the server and the readers of the file are told
+    pub client: String,
+    pub(crate) host: String,
+    /// The server, without a slash at the end
+    pub(crate) base_url: String,
+    /// The pages people look at
+    pub(crate) app_url: String,
+    /// The key, or why there is none
+    pub(crate) key: Result<ApiKey, String>,
+    pub(crate) voice: Voice,
+    pub(crate) pace: Pace,
 }
 
 impl Settings {
-    /// Reads and checks what is set. What the caller says of the run goes before the environment.
-    pub fn read(run: &RunInfo, vars: &Vars) -> Result<Self, WandbError> {
+    /// What the user set in the environment and the settings files.
+    pub fn from_env() -> Result<Self, Error> {
+        let vars = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
+        Self::from_vars(&vars.collect())
+    }
+
+    /// The same, in this environment.
+    pub fn from_vars(vars: &HashMap<String, String>) -> Result<Self, Error> {
         let dir = wandb_dir(vars);
-        let files = [Some(dir.join("settings")), global_file(vars)];
-        let files = files.into_iter().flatten().map(|path| settings_file(&path)).collect::<Result<_, _>>()?;
-        let sources = Sources { vars, files };
+        let sources = Sources::read(vars, &dir)?;
         let base_url = sources.get("base_url").unwrap_or(DEFAULT_BASE_URL.to_owned());
         let base_url = base_url.trim_end_matches('/').to_owned();
         let url = Url::parse(&base_url).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-        let url = url.ok_or_else(|| wrong("BASE_URL", &base_url, "an address such as https://api.wandb.ai"))?;
+        let url = url.ok_or_else(|| wrong("base_url", &base_url, "an address such as https://api.wandb.ai"))?;
         let app_url = sources.get("app_url").unwrap_or_else(|| app_url(&base_url));
-        let mode = mode(&sources)?;
-        if mode != Mode::Disabled {
-            check_project(run.project)?;
-        }
-        let voice = match (sources.flag("silent")?, sources.flag("quiet")?) {
-            (true, _) => Voice::Silent,
-            (false, true) => Voice::Quiet,
-            (false, false) => Voice::Normal,
-        };
-        let host = sources.var("WANDB_HOST").or_else(sysinfo::System::host_name).unwrap_or_default();
+        let tags = sources.var("WANDB_TAGS").map(|text| text.split(',').map(str::to_owned).collect());
         Ok(Self {
-            mode,
-            key: find_key(&sources, &url),
-            base_url,
-            app_url: app_url.trim_end_matches('/').to_owned(),
+            mode: mode(&sources)?,
             entity: sources.get("entity"),
-            project: run.project.to_owned(),
-            name: run.name.map(str::to_owned).or_else(|| sources.var("WANDB_NAME")),
-            run_id: run_id(vars)?,
+            project: sources.get("project").unwrap_or_else(|| "uncategorized".to_owned()),
+            name: sources.var("WANDB_NAME"),
+            run_id: vars.get("WANDB_RUN_ID").cloned(),
             resume: resume(&sources)?,
-            tags: tags(&sources)?,
+            tags: tags.unwrap_or_default(),
             notes: sources.var("WANDB_NOTES"),
             group: sources.var("WANDB_RUN_GROUP"),
             job_type: sources.var("WANDB_JOB_TYPE"),
-            host,
+            config: Value::Null,
             dir,
-            voice,
+            resume_file: None,
+            client: concat!("wandb-log/", env!("CARGO_PKG_VERSION")).to_owned(),
+            host: sources.var("WANDB_HOST").or_else(sysinfo::System::host_name).unwrap_or_default(),
+            key: find_key(&sources, &url),
+            base_url,
+            app_url: app_url.trim_end_matches('/').to_owned(),
+            voice: match (sources.flag("silent")?, sources.flag("quiet")?) {
+                (true, _) => Voice::Silent,
+                (false, true) => Voice::Quiet,
+                (false, false) => Voice::Normal,
+            },
             pace: pace(&sources)?,
         })
     }
 
+    /// Whether a run may have these names.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let long = |text: &str, most: usize| text.is_empty() || text.chars().count() > most;
+        let project = &self.project;
+        if self.mode != Mode::Disabled && (long(project, 128) || project.contains(['/', '\\', '#', '?', '%', ':'])) {
+            return Err(wrong("project", project, "1 to 128 characters without / \\ # ? % :"));
+        }
+        let bad = |id: &&String| {
+            id.is_empty() || id.trim() != *id || id.contains([':', ';', ',', '#', '?', '/', '\'', '\\', '\0'])
+        };
+        if let Some(id) = self.run_id.as_ref().filter(bad) {
+            return Err(wrong("run_id", id, "an id without blanks around it and without : ; , # ? / ' \\"));
+        }
+        if self.tags.iter().any(|tag| long(tag, 64)) {
+            return Err(wrong("tags", &self.tags.join(","), "tags of 1 to 64 characters with a comma between them"));
+        }
+        Ok(())
+    }
+
     /// The server's name for people.
-    pub fn host_of_base(&self) -> String {
+    pub(crate) fn host_of_base(&self) -> String {
         Url::parse(&self.base_url).map_or_else(|_| self.base_url.clone(), |url| machine(&url))
     }
-}
 
-fn mode(sources: &Sources) -> Result<Mode, WandbError> {
-    match sources.get("mode").as_deref() {
-        None | Some("online" | "run") => Ok(Mode::Online),
-        Some("offline" | "dryrun") => Ok(Mode::Offline),
-        Some("disabled") => Ok(Mode::Disabled),
-        Some(other) => Err(wrong("MODE", other, "online, offline or disabled")),
+    /// With [`Resume::Auto`]: names the last run that did not finish.
+    pub(crate) fn auto_file(&self) -> Option<PathBuf> {
+        (self.resume == Resume::Auto).then(|| self.dir.join("wandb-resume.json"))
     }
 }
 
-fn resume(sources: &Sources) -> Result<Resume, WandbError> {
-    match sources.get("resume").as_deref() {
-        None => Ok(Resume::Unset),
-        Some("allow") => Ok(Resume::Allow),
-        Some("must") => Ok(Resume::Must),
-        Some("never") => Ok(Resume::Never),
-        Some("auto") => Ok(Resume::Auto),
-        Some(other) => Err(wrong("RESUME", other, "allow, must, never or auto")),
-    }
+fn mode(sources: &Sources) -> Result<Mode, Error> {
+    let words = [
+        ("online", Mode::Online),
+        ("run", Mode::Online),
+        ("offline", Mode::Offline),
+        ("dryrun", Mode::Offline),
+        ("disabled", Mode::Disabled),
+    ];
+    sources.choice("mode", Mode::Online, &words, "online, offline or disabled")
 }
 
-fn check_project(project: &str) -> Result<(), WandbError> {
-    let bad = project.is_empty() || project.chars().count() > 128 || project.contains(['/', '\\', '#', '?', '%', ':']);
-    if bad {
-        return Err(WandbError::Setting {
-            name: "wandb_project".to_owned(),
-            value: project.to_owned(),
-            expected: "1 to 128 characters without / \\ # ? % :".to_owned(),
-        });
-    }
-    Ok(())
+fn resume(sources: &Sources) -> Result<Resume, Error> {
+    let words = [("allow", Resume::Allow), ("must", Resume::Must), ("never", Resume::Never), ("auto", Resume::Auto)];
+    sources.choice("resume", Resume::Unset, &words, "allow, must, never or auto")
 }
 
-fn run_id(vars: &Vars) -> Result<Option<String>, WandbError> {
-    let Some(id) = vars.get("WANDB_RUN_ID") else { return Ok(None) };
-    if id.is_empty() || id.trim() != id || id.contains([':', ';', ',', '#', '?', '/', '\'', '\\', '\0']) {
-        return Err(wrong("RUN_ID", id, "an id without blanks around it and without : ; , # ? / ' \\"));
-    }
-    Ok(Some(id.clone()))
-}
-
-fn tags(sources: &Sources) -> Result<Vec<String>, WandbError> {
-    let Some(text) = sources.var("WANDB_TAGS") else { return Ok(Vec::new()) };
-    let tags: Vec<String> = text.split(',').map(str::to_owned).collect();
-    if tags.iter().any(|tag| tag.is_empty() || tag.chars().count() > 64) {
-        return Err(wrong("TAGS", &text, "tags of 1 to 64 characters with a comma between them"));
-    }
-    Ok(tags)
-}
-
-fn pace(sources: &Sources) -> Result<Pace, WandbError> {
+fn pace(sources: &Sources) -> Result<Pace, Error> {
     let post = sources.seconds("_file_stream_transmit_interval", 15.0)?;
     Ok(Pace {
         post,
@@ -266,47 +219,12 @@ fn pace(sources: &Sources) -> Result<Pace, WandbError> {
     })
 }
 
-/// `$WANDB_DIR/wandb`; a `.wandb` that is there already is taken instead.
-fn wandb_dir(vars: &Vars) -> PathBuf {
-    let parent = PathBuf::from(vars.get("WANDB_DIR").filter(|dir| !dir.is_empty()).map_or(".", String::as_str));
-    let hidden = parent.join(".wandb");
-    if hidden.is_dir() { hidden } else { parent.join("wandb") }
-}
-
-fn global_file(vars: &Vars) -> Option<PathBuf> {
-    match vars.get("WANDB_CONFIG_DIR") {
-        Some(dir) => Some(Path::new(dir).join("settings")),
-        None => Some(Path::new(vars.get("HOME")?).join(".config/wandb/settings")),
-    }
-}
-
-/// The `[default]` section of a settings file; one that is not there has no settings.
-fn settings_file(path: &Path) -> Result<HashMap<String, String>, WandbError> {
-    let text = match fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(e) if matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
-            return Ok(HashMap::new());
-        }
-        Err(source) => return Err(WandbError::Io { path: path.to_owned(), source }),
-    };
-    let mut settings = HashMap::new();
-    let mut section = "";
-    for line in text.lines().map(str::trim).filter(|line| !line.starts_with(['#', ';'])) {
-        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-            section = name;
-        } else if let Some((key, value)) = line.split_once(['=', ':']).filter(|_| section == "default") {
-            settings.insert(key.trim().to_lowercase(), value.trim().to_owned());
-        }
-    }
-    Ok(settings)
-}
-
 /// Where the pages of a server are.
 fn app_url(base_url: &str) -> String {
-    if base_url == DEFAULT_BASE_URL {
-        return "https://wandb.ai".to_owned();
+    match base_url {
+        DEFAULT_BASE_URL => "https://wandb.ai".to_owned(),
+        _ => base_url.replacen("://api.", "://app.", 1),
     }
-    base_url.replacen("://api.", "://app.", 1)
 }
 
 /// Host, with the port where the address has one: the name in a netrc file.
@@ -318,8 +236,7 @@ fn machine(url: &Url) -> String {
 /// Environment, netrc, settings files, in this order.
 fn find_key(sources: &Sources, url: &Url) -> Result<ApiKey, String> {
     let machine = machine(url);
-    let netrc = netrc_path(sources.vars);
-    let in_netrc = || netrc_password(&fs::read_to_string(netrc.as_ref()?).ok()?, &machine);
+    let in_netrc = || netrc_password(&fs::read_to_string(sources.netrc()?).ok()?, &machine);
     match sources.var("WANDB_API_KEY").or_else(in_netrc).or_else(|| sources.get("api_key")) {
         Some(key) => ApiKey::new(&key),
         None => Err(format!("no API key for {machine}: set WANDB_API_KEY or run `wandb login`")),

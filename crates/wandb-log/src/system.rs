@@ -9,8 +9,8 @@ use nvml_wrapper::enum_wrappers::device::TemperatureSensor;
 use serde_json::Value;
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
-use super::records::{Items, Kind, Stats, Timestamp};
-use crate::metrics::Row;
+use crate::records::{Items, Kind, Stats, Timestamp};
+use crate::row::Row;
 
 const MIB: f64 = 1024.0 * 1024.0;
 

@@ -1,23 +1,22 @@
 use std::time::{Duration, Instant};
 
-use nanoebm::tracking::{End, Tracker};
 use serde_json::json;
 
-use super::desk::{Desk, KEY, assert_whole, train};
+use super::sandbox::{KEY, Sandbox, assert_whole, train};
 use super::server::Fault;
 
 #[test]
 fn a_run_arrives_whole() {
-    let desk = Desk::new().with("WANDB__STATS_SAMPLING_INTERVAL", "0.1");
-    let (mut wandb, notes) = desk.start();
+    let sandbox = Sandbox::new().with("WANDB__STATS_SAMPLING_INTERVAL", "0.1");
+    let (mut run, notes) = sandbox.start();
     assert!(notes[0].starts_with("wandb: 🚀 View run a name at: http://"), "{notes:?}");
     assert!(notes[0].contains("/stub-entity/proj/runs/"), "{notes:?}");
-    train(&mut wandb, 0..12);
+    train(&mut run, 0..12);
     std::thread::sleep(Duration::from_millis(150)); // a second sample
-    wandb.progress(12);
-    let news = wandb.finish(&End::Finished);
+    run.commit(12);
+    let news = run.finish(0);
     assert_eq!(news, notes);
-    let run = desk.server.run();
+    let run = sandbox.server.run();
     assert_whole(&run, 12);
     assert_eq!((run.complete, run.exit_code), (true, Some(0)));
     assert_eq!(run.config["model"], json!({"value": {"layers": 2, "dtype": "float32"}}));
@@ -31,50 +30,50 @@ fn a_run_arrives_whole() {
     assert!(events[1].contains("\"system.cpu\""), "{events:?}");
     // base64 of api:KEY
     let basic = "Basic YXBpOjAxMjM0NTY3ODlhYmNkZWYwMTIzNDU2Nzg5YWJjZGVmMDEyMzQ1Njc=";
-    assert!(desk.server.state().requests.iter().all(|request| request.auth.as_deref() == Some(basic)));
-    desk.assert_no_key_on_disk();
+    assert!(sandbox.server.state().requests.iter().all(|request| request.auth.as_deref() == Some(basic)));
+    sandbox.assert_no_key_on_disk();
 }
 
 #[test]
 fn posts_keep_their_distance() {
-    let desk = Desk::new().with("WANDB__FILE_STREAM_TRANSMIT_INTERVAL", "0.5");
-    let (mut wandb, _) = desk.start();
+    let sandbox = Sandbox::new().with("WANDB__FILE_STREAM_TRANSMIT_INTERVAL", "0.5");
+    let (mut run, _) = sandbox.start();
     for step in 0..60 {
-        train(&mut wandb, step..step + 1);
+        train(&mut run, step..step + 1);
         std::thread::sleep(Duration::from_millis(20));
     }
-    wandb.finish(&End::Finished);
-    let posts = desk.server.stream_posts();
+    run.finish(0);
+    let posts = sandbox.server.stream_posts();
     for pair in posts[..posts.len() - 1].windows(2) {
         assert!(pair[1].at - pair[0].at >= Duration::from_millis(300), "{:?}", pair[1].at - pair[0].at);
     }
-    assert_whole(&desk.server.run(), 60);
+    assert_whole(&sandbox.server.run(), 60);
 }
 
 #[test]
 fn at_the_end_everything_goes_at_once() {
-    let desk = Desk::new().with("WANDB__FILE_STREAM_TRANSMIT_INTERVAL", "60");
-    let (mut wandb, _) = desk.start();
-    train(&mut wandb, 0..1);
-    desk.server.wait_for("the first post", |state| state.requests.len() > 1);
-    train(&mut wandb, 1..60);
+    let sandbox = Sandbox::new().with("WANDB__FILE_STREAM_TRANSMIT_INTERVAL", "60");
+    let (mut run, _) = sandbox.start();
+    train(&mut run, 0..1);
+    sandbox.server.wait_for("the first post", |state| state.requests.len() > 1);
+    train(&mut run, 1..60);
     let ended = Instant::now();
-    wandb.finish(&End::Finished);
+    run.finish(0);
     assert!(ended.elapsed() < Duration::from_secs(30), "{:?}", ended.elapsed());
-    assert_eq!(desk.server.stream_posts().len(), 2);
-    assert_whole(&desk.server.run(), 60);
+    assert_eq!(sandbox.server.stream_posts().len(), 2);
+    assert_whole(&sandbox.server.run(), 60);
 }
 
 #[test]
 fn a_run_without_news_says_that_it_lives() {
-    let desk = Desk::new().with("WANDB__FILE_STREAM_TRANSMIT_INTERVAL", "0.1");
-    let (mut wandb, _) = desk.start();
-    train(&mut wandb, 0..2);
+    let sandbox = Sandbox::new().with("WANDB__FILE_STREAM_TRANSMIT_INTERVAL", "0.1");
+    let (mut run, _) = sandbox.start();
+    train(&mut run, 0..2);
     std::thread::sleep(Duration::from_millis(800));
-    let posts = desk.server.stream_posts();
+    let posts = sandbox.server.stream_posts();
     assert!(posts.iter().filter(|post| post.body == json!({})).count() >= 2, "{posts:?}");
-    wandb.finish(&End::Finished);
-    assert_whole(&desk.server.run(), 2);
+    run.finish(0);
+    assert_whole(&sandbox.server.run(), 2);
 }
 
 #[test]
@@ -92,135 +91,136 @@ fn no_fault_loses_or_doubles_a_row() {
         Fault::Status(429, Some("0".to_owned())),
         Fault::DropBefore,
     ];
-    let desk = Desk::new();
-    desk.server.state().stream_faults.extend(faults.clone());
-    desk.server.state().graphql_faults.extend([Fault::DropBefore, status(502), Fault::DropAfter]);
-    let (mut wandb, _) = desk.start();
+    let sandbox = Sandbox::new();
+    sandbox.server.state().stream_faults.extend(faults.clone());
+    sandbox.server.state().graphql_faults.extend([Fault::DropBefore, status(502), Fault::DropAfter]);
+    let (mut run, _) = sandbox.start();
     for step in 0..40 {
-        train(&mut wandb, step..step + 1);
+        train(&mut run, step..step + 1);
         std::thread::sleep(Duration::from_millis(10));
     }
-    wandb.finish(&End::Finished);
-    assert!(desk.server.state().stream_faults.is_empty());
-    let run = desk.server.run();
+    run.finish(0);
+    assert!(sandbox.server.state().stream_faults.is_empty());
+    let run = sandbox.server.run();
     assert_whole(&run, 40);
     assert_eq!(run.lines("output.log").len(), 40);
     assert_eq!(run.exit_code, Some(0));
     // a repeat is the same request
-    let posts = desk.server.stream_posts();
+    let posts = sandbox.server.stream_posts();
     let repeats = posts.windows(2).filter(|pair| pair[0].body == pair[1].body).count();
     assert!(repeats >= faults.len() - 1, "{repeats}");
 }
 
 #[test]
 fn retry_after_is_waited_for_even_at_the_end() {
-    let desk = Desk::new();
-    desk.server.state().stream_faults.push_back(Fault::Status(429, Some("1".to_owned())));
-    desk.train(0..3);
-    let posts = desk.server.stream_posts();
+    let sandbox = Sandbox::new();
+    sandbox.server.state().stream_faults.push_back(Fault::Status(429, Some("1".to_owned())));
+    sandbox.train(0..3);
+    let posts = sandbox.server.stream_posts();
     assert!(posts[1].at - posts[0].at >= Duration::from_secs(1), "{:?}", posts[1].at - posts[0].at);
-    assert_whole(&desk.server.run(), 3);
+    assert_whole(&sandbox.server.run(), 3);
 }
 
 #[test]
 fn a_server_that_was_down_for_a_while_gets_everything() {
-    let desk = Desk::new();
-    let (mut wandb, _) = desk.start();
-    train(&mut wandb, 0..10);
-    desk.server.wait_for("a post", |state| state.requests.len() > 1);
-    desk.server.state().down = true;
-    train(&mut wandb, 10..50);
+    let sandbox = Sandbox::new();
+    let (mut run, _) = sandbox.start();
+    train(&mut run, 0..10);
+    sandbox.server.wait_for("a post", |state| state.requests.len() > 1);
+    sandbox.server.state().down = true;
+    train(&mut run, 10..50);
     std::thread::sleep(Duration::from_millis(500));
-    let news = wandb.news();
+    let news = run.messages();
     assert!(news.iter().any(|text| text.contains("wait on the disk")), "{news:?}");
-    desk.server.state().down = false;
-    wandb.finish(&End::Finished);
-    assert_whole(&desk.server.run(), 50);
+    sandbox.server.state().down = false;
+    run.finish(0);
+    assert_whole(&sandbox.server.run(), 50);
 }
 
 #[test]
 fn a_slow_server_does_not_slow_the_training() {
-    let desk = Desk::new().with("WANDB_FINISH_TIMEOUT", "20");
-    desk.server.state().delay = Duration::from_secs(2);
+    let sandbox = Sandbox::new().with("WANDB_FINISH_TIMEOUT", "20");
+    sandbox.server.state().delay = Duration::from_secs(2);
     let started = Instant::now();
-    let (mut wandb, notes) = desk.start_at_once();
-    let mut news = train(&mut wandb, 0..200);
+    let (mut run, notes) = sandbox.try_start().unwrap();
+    let mut news = train(&mut run, 0..200);
     assert!(started.elapsed() < Duration::from_millis(1500), "{:?}", started.elapsed());
     assert!(notes.is_empty() && news.is_empty(), "{notes:?} {news:?}");
-    desk.server.wait_for("the run", |state| state.requests.len() > 1);
-    news = wandb.news();
+    sandbox.server.wait_for("the run", |state| state.requests.len() > 1);
+    news = run.messages();
     assert!(news[0].contains("View run"), "the address comes when it is known: {news:?}");
-    wandb.finish(&End::Finished);
-    assert_whole(&desk.server.run(), 200);
+    run.finish(0);
+    assert_whole(&sandbox.server.run(), 200);
 }
 
 #[test]
 fn large_runs_are_split() {
-    let desk = Desk::new().with("WANDB_FINISH_TIMEOUT", "20");
-    desk.server.state().delay = Duration::from_millis(300);
-    let (mut wandb, _) = desk.start();
+    let sandbox = Sandbox::new().with("WANDB_FINISH_TIMEOUT", "20");
+    sandbox.server.state().delay = Duration::from_millis(300);
+    let (mut run, _) = sandbox.start();
     let long = "x".repeat(50_000);
     for _ in 0..40 {
-        wandb.printed(&long); // counted as 12 MB, for all of it might need escapes
+        run.output(&long); // counted as 12 MB, for all of it might need escapes
     }
-    wandb.finish(&End::Finished);
-    let posts = desk.server.stream_posts();
+    run.finish(0);
+    let posts = sandbox.server.stream_posts();
     assert!(posts.iter().all(|post| post.body.to_string().len() < 10 << 20));
     assert!(posts.len() >= 2, "{}", posts.len());
-    assert_eq!(desk.server.run().lines("output.log").len(), 40);
+    assert_eq!(sandbox.server.run().lines("output.log").len(), 40);
 }
 
 #[test]
 fn the_way_a_run_ends_is_its_exit_code() {
-    for (end, code) in [(End::Finished, 0), (End::Interrupted, 255), (End::Failed("the loss is NaN".to_owned()), 1)] {
-        let desk = Desk::new();
-        let (mut wandb, _) = desk.start();
-        train(&mut wandb, 0..3);
-        wandb.finish(&end);
-        drop(wandb);
-        assert_eq!(desk.server.run().exit_code, Some(code), "{end:?}");
+    for code in [0, 255, 1] {
+        let sandbox = Sandbox::new();
+        let (mut run, _) = sandbox.start();
+        train(&mut run, 0..3);
+        run.finish(code);
+        drop(run);
+        assert_eq!(sandbox.server.run().exit_code, Some(i64::from(code)));
     }
-    let desk = Desk::new();
+    let sandbox = Sandbox::new();
     let panicked = std::thread::scope(|scope| {
         let training = || {
-            let (mut wandb, _) = desk.start();
-            train(&mut wandb, 0..3);
+            let (mut run, _) = sandbox.start();
+            train(&mut run, 0..3);
             std::panic::resume_unwind(Box::new("a bug"));
         };
         scope.spawn(training).join()
     });
     assert!(panicked.is_err());
-    assert_eq!(desk.server.run().exit_code, Some(1));
-    assert_whole(&desk.server.run(), 3);
+    assert_eq!(sandbox.server.run().exit_code, Some(1));
+    assert_whole(&sandbox.server.run(), 3);
 }
 
 #[test]
 fn a_stop_on_the_page_is_said_once() {
-    let desk = Desk::new();
-    desk.server.state().stream_faults.extend([Fault::Stopped, Fault::Stopped, Fault::Stopped]);
-    let (mut wandb, mut news) = desk.start();
+    let sandbox = Sandbox::new();
+    sandbox.server.state().stream_faults.extend([Fault::Stopped, Fault::Stopped, Fault::Stopped]);
+    let (mut run, mut news) = sandbox.start();
     for step in 0..20 {
-        news.extend(train(&mut wandb, step..step + 1));
+        news.extend(train(&mut run, step..step + 1));
         std::thread::sleep(Duration::from_millis(10));
     }
-    news.extend(wandb.finish(&End::Finished));
+    news.extend(run.finish(0));
     assert_eq!(news.iter().filter(|text| text.contains("stopped on its page")).count(), 1, "{news:?}");
 }
 
 #[test]
 fn rows_of_a_step_are_one_line_and_earlier_steps_are_refused_once() {
-    let desk = Desk::new();
-    let (mut wandb, _) = desk.start();
-    let row = |step: i64, key: &str, value: f64| nanoebm::metrics::row(step, [(key.to_owned(), value)]);
-    wandb.evaluation(&row(3, "val/nll_s1", 1.0)).unwrap();
-    wandb.evaluation(&row(3, "val/nll_s2", 2.0)).unwrap();
-    wandb.log(&row(3, "loss", 3.0)).unwrap();
-    wandb.log(&row(2, "loss", 4.0)).unwrap();
-    wandb.log(&row(1, "loss", 4.0)).unwrap();
-    wandb.log(&row(4, "loss", 5.0)).unwrap();
-    let news = wandb.finish(&End::Finished);
+    let sandbox = Sandbox::new();
+    let (mut run, _) = sandbox.start();
+    run.log(3, [("val/nll_s1", 1.0)]);
+    run.persist();
+    run.log(3, [("val/nll_s2", 2.0)]);
+    run.persist();
+    run.log(3, [("loss", 3.0)]);
+    run.log(2, [("loss", 4.0)]);
+    run.log(1, [("loss", 4.0)]);
+    run.log(4, [("loss", 5.0)]);
+    let news = run.finish(0);
     assert_eq!(news.iter().filter(|text| text.contains("too late")).count(), 1, "{news:?}");
-    let run = desk.server.run();
+    let run = sandbox.server.run();
     assert_eq!(run.steps(), [3, 4]);
     let first = &run.history()[0];
     assert_eq!((&first["val/nll_s1"], &first["val/nll_s2"], &first["loss"]), (&json!(1.0), &json!(2.0), &json!(3.0)));
@@ -228,10 +228,10 @@ fn rows_of_a_step_are_one_line_and_earlier_steps_are_refused_once() {
 
 #[test]
 fn the_key_is_in_no_message_even_if_the_server_says_it() {
-    let desk = Desk::new();
-    desk.server.state().graphql_faults.push_back(Fault::Refuse(format!("no such key: {KEY}")));
-    let notes = desk.train(0..3);
+    let sandbox = Sandbox::new();
+    sandbox.server.state().graphql_faults.push_back(Fault::Refuse(format!("no such key: {KEY}")));
+    let notes = sandbox.train(0..3);
     assert!(notes[0].contains("no such key: ***"), "{notes:?}");
     assert!(!notes.iter().any(|note| note.contains(KEY)), "{notes:?}");
-    desk.assert_no_key_on_disk();
+    sandbox.assert_no_key_on_disk();
 }

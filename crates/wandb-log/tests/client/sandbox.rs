@@ -1,24 +1,23 @@
-//! A directory, a server and an environment, in which trainings run.
+//! A directory, a server and an environment of their own for the trainings of a test.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use nanoebm::metrics::{Row, row};
-use nanoebm::tracking::wandb::{RunInfo, Vars, Wandb, WandbError};
-use nanoebm::tracking::{End, Tracker};
 use serde_json::{Value, json};
+use wandb_log::{Error, Row, Run, Settings};
 
-use super::server::{Run, Server};
+use super::server::{self, Server};
 
 pub const KEY: &str = "0123456789abcdef0123456789abcdef01234567";
 
-pub struct Desk {
+pub struct Sandbox {
     pub dir: tempfile::TempDir,
     pub server: Server,
-    pub vars: Vars,
+    pub vars: HashMap<String, String>,
 }
 
-impl Desk {
+impl Sandbox {
     pub fn new() -> Self {
         let (dir, server) = (tempfile::tempdir().unwrap(), Server::start());
         let home = dir.path().display().to_string();
@@ -45,32 +44,37 @@ impl Desk {
         self.dir.path().join("run")
     }
 
-    pub fn try_start(&self) -> Result<(Option<Wandb>, Vec<String>), WandbError> {
-        let info = RunInfo { project: "proj", name: Some("a name"), config: &config(), run_dir: &self.run_dir() };
-        Wandb::start_with(&info, &self.vars)
+    /// Where a part of the run leaves what the next one needs.
+    pub fn resume_file(&self) -> PathBuf {
+        self.run_dir().join("wandb.json")
+    }
+
+    pub fn settings(&self) -> Result<Settings, Error> {
+        settings(&self.vars, self.resume_file())
+    }
+
+    pub fn try_start(&self) -> Result<(Run, Vec<String>), Error> {
+        let mut run = Run::init(self.settings()?)?;
+        let notes = run.messages();
+        Ok((run, notes))
     }
 
     /// Starts a run, and waits for the first thing that it says.
-    pub fn start(&self) -> (Wandb, Vec<String>) {
-        let (mut wandb, mut notes) = self.start_at_once();
+    pub fn start(&self) -> (Run, Vec<String>) {
+        let (mut run, mut notes) = self.try_start().unwrap();
         let started = Instant::now();
         while notes.is_empty() && started.elapsed() < Duration::from_secs(5) {
             std::thread::sleep(Duration::from_millis(5));
-            notes = wandb.news();
+            notes = run.messages();
         }
-        (wandb, notes)
-    }
-
-    pub fn start_at_once(&self) -> (Wandb, Vec<String>) {
-        let (wandb, notes) = self.try_start().unwrap();
-        (wandb.unwrap(), notes)
+        (run, notes)
     }
 
     /// A whole training; what it said.
     pub fn train(&self, steps: std::ops::Range<i64>) -> Vec<String> {
-        let (mut wandb, mut notes) = self.start_at_once();
-        notes.extend(train(&mut wandb, steps));
-        notes.extend(wandb.finish(&End::Finished));
+        let (mut run, mut notes) = self.try_start().unwrap();
+        notes.extend(train(&mut run, steps));
+        notes.extend(run.finish(0));
         notes
     }
 
@@ -81,6 +85,15 @@ impl Desk {
             entries.filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with(prefix)).collect();
         dirs.sort();
         dirs
+    }
+
+    /// The one directory that is left for `wandb sync`, and that it is the one that is named.
+    pub fn rest(&self, notes: &[String]) -> PathBuf {
+        let dirs = self.dirs("offline-run-");
+        assert_eq!(dirs.len(), 1, "{dirs:?} {notes:?}");
+        let last = notes.last().unwrap();
+        assert!(last.contains(&format!("wandb sync {}", dirs[0].display())), "{last}");
+        dirs[0].clone()
     }
 
     /// Fails if the key is in any file.
@@ -99,29 +112,50 @@ impl Desk {
     }
 }
 
+pub fn settings(vars: &HashMap<String, String>, resume_file: PathBuf) -> Result<Settings, Error> {
+    let mut settings = Settings::from_vars(vars)?;
+    settings.project = "proj".to_owned();
+    settings.name = Some("a name".to_owned());
+    settings.config = config();
+    settings.resume_file = Some(resume_file);
+    Ok(settings)
+}
+
 pub fn config() -> Value {
     json!({"lr": 1e-3, "model": {"layers": 2, "dtype": "float32"}, "none": null, "a.b": [1, 2]})
 }
 
-/// Step, and what is logged in it; every fifth step is evaluated, before the step's own row as in the training loop.
+pub fn row(values: impl IntoIterator<Item = (&'static str, f64)>) -> Row {
+    values.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect()
+}
+
+/// What is logged in a step; every fifth step is evaluated, before the step's own row as in a training loop.
 pub fn metrics(step: i64) -> Row {
-    row(step, [("loss".to_owned(), 1.0 / (step + 1) as f64), ("time/forward".to_owned(), 0.25)])
+    row([("loss", 1.0 / (step + 1) as f64), ("time/forward", 0.25)])
 }
 
 pub fn evaluation(done: i64) -> Row {
-    row(done, [("val/nll_s1".to_owned(), 3.0 + done as f64), ("val/nll_s2".to_owned(), f64::NAN)])
+    row([("val/nll_s1", 3.0 + done as f64), ("val/nll_s2", f64::NAN)])
 }
 
-/// The training loop; what it printed on the way.
-pub fn train(wandb: &mut Wandb, steps: std::ops::Range<i64>) -> Vec<String> {
+/// The steps in the one `.wandb` file of a directory.
+pub fn steps_in(dir: &Path) -> Vec<i64> {
+    let files = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    let store = files.filter(|path| path.extension().is_some_and(|end| end == "wandb")).next().unwrap();
+    wandb_log::read_history(&store).unwrap().iter().map(|row| row["_step"].as_i64().unwrap()).collect()
+}
+
+/// The training loop; what was said on the way.
+pub fn train(run: &mut Run, steps: std::ops::Range<i64>) -> Vec<String> {
     let mut notes = Vec::new();
     for step in steps {
-        wandb.log(&metrics(step)).unwrap();
-        wandb.printed(&format!("step {step}"));
-        wandb.progress(step + 1);
-        notes.extend(wandb.news());
+        run.log(step, metrics(step));
+        run.output(&format!("step {step}"));
+        run.commit(step + 1);
+        notes.extend(run.messages());
         if (step + 1) % 5 == 0 {
-            wandb.evaluation(&evaluation(step + 1)).unwrap();
+            run.log(step + 1, evaluation(step + 1));
+            run.persist();
         }
     }
     notes
@@ -133,7 +167,6 @@ fn expected(step: i64, steps: i64) -> Row {
     if step < steps {
         row.extend(metrics(step));
     }
-    row.remove("step");
     row.insert("_step".to_owned(), (step as f64).into());
     row
 }
@@ -148,7 +181,7 @@ fn without_times(row: &Value) -> Row {
 }
 
 /// Every row of a training of `steps` steps is there once, in order, and the summary has the last values.
-pub fn assert_whole(run: &Run, steps: i64) {
+pub fn assert_whole(run: &server::Run, steps: i64) {
     let history: Vec<Row> = run.history().iter().map(without_times).collect();
     let last = steps - i64::from(steps % 5 != 0);
     let wanted: Vec<Row> = (0..=last).map(|step| expected(step, steps)).collect();

@@ -1,6 +1,6 @@
-use nanoebm::tracking::wandb::{RunInfo, Wandb, WandbError};
+use wandb_log::{Error, Run};
 
-use super::desk::{Desk, KEY, config};
+use super::sandbox::{KEY, Sandbox, train};
 
 #[test]
 fn a_wrong_setting_is_an_error_before_anything_is_written() {
@@ -19,66 +19,69 @@ fn a_wrong_setting_is_an_error_before_anything_is_written() {
         ("WANDB_BASE_URL", "api.wandb.ai"),
     ];
     for (name, value) in wrong {
-        let desk = Desk::new().with(name, value);
-        let Err(WandbError::Setting { name: named, value: shown, .. }) = desk.try_start() else {
+        let sandbox = Sandbox::new().with(name, value);
+        let Err(Error::Setting { name: named, value: shown, .. }) = sandbox.try_start() else {
             panic!("{name}={value}")
         };
         assert_eq!((named.as_str(), shown.as_str()), (name, value));
-        assert!(!desk.dir.path().join("wandb").exists());
-        assert!(desk.server.state().requests.is_empty());
+        assert!(!sandbox.dir.path().join("wandb").exists());
+        assert!(sandbox.server.state().requests.is_empty());
     }
-    let desk = Desk::new();
+    let sandbox = Sandbox::new();
     for project in ["", "a/b", "50%", &"x".repeat(129)] {
-        let info = RunInfo { project, name: None, config: &config(), run_dir: &desk.run_dir() };
-        assert!(matches!(Wandb::start_with(&info, &desk.vars), Err(WandbError::Setting { .. })), "{project}");
+        let mut settings = sandbox.settings().unwrap();
+        settings.project = project.to_owned();
+        assert!(matches!(Run::init(settings), Err(Error::Setting { .. })), "{project}");
     }
-    assert!(!desk.dir.path().join("wandb").exists());
+    assert!(!sandbox.dir.path().join("wandb").exists());
 }
 
 #[test]
 fn disabled_does_nothing() {
-    let desk = Desk::new().with("WANDB_MODE", "disabled");
-    let (wandb, notes) = desk.try_start().unwrap();
-    assert!(wandb.is_none() && notes.is_empty());
-    assert!(!desk.dir.path().join("wandb").exists() && desk.server.state().requests.is_empty());
+    let sandbox = Sandbox::new().with("WANDB_MODE", "disabled");
+    let (mut run, notes) = sandbox.try_start().unwrap();
+    let news = train(&mut run, 0..7);
+    assert!(notes.is_empty() && news.is_empty() && run.finish(0).is_empty());
+    assert!(!sandbox.dir.path().join("wandb").exists() && sandbox.server.state().requests.is_empty());
 }
 
 #[test]
 fn what_is_set_arrives() {
-    let desk = Desk::new().with("WANDB_ENTITY", "me").with("WANDB_RUN_ID", "my-id").with("WANDB_NAME", "not this one");
-    let desk = desk.with("WANDB_TAGS", "a,b c").with("WANDB_NOTES", "note").with("WANDB_RUN_GROUP", "group");
-    let desk =
-        desk.with("WANDB_JOB_TYPE", "job").with("WANDB_APP_URL", "http://pages/").with("WANDB_PROJECT", "nor this");
-    let notes = desk.train(0..3);
+    let sandbox =
+        Sandbox::new().with("WANDB_ENTITY", "me").with("WANDB_RUN_ID", "my-id").with("WANDB_NAME", "not this one");
+    let sandbox = sandbox.with("WANDB_TAGS", "a,b c").with("WANDB_NOTES", "note").with("WANDB_RUN_GROUP", "group");
+    let sandbox =
+        sandbox.with("WANDB_JOB_TYPE", "job").with("WANDB_APP_URL", "http://pages/").with("WANDB_PROJECT", "nor this");
+    let notes = sandbox.train(0..3);
     assert_eq!(notes[0], "wandb: 🚀 View run a name at: http://pages/me/proj/runs/my-id");
-    let run = desk.server.run();
+    let run = sandbox.server.run();
     let keys = ["entity", "name", "displayName", "notes", "groupName", "jobType", "project"];
     let texts = keys.map(|key| run.upsert[key].as_str().unwrap());
     assert_eq!(texts, ["me", "my-id", "a name", "note", "group", "job", "proj"]);
     assert_eq!(run.upsert["tags"], serde_json::json!(["a", "b c"]));
-    assert_eq!(desk.server.stream_posts()[0].path, "/files/me/proj/my-id/file_stream");
+    assert_eq!(sandbox.server.stream_posts()[0].path, "/files/me/proj/my-id/file_stream");
 }
 
 #[test]
 fn silent_says_nothing_and_quiet_only_what_went_wrong() {
-    assert!(Desk::new().with("WANDB_SILENT", "true").train(0..3).is_empty());
-    assert!(Desk::new().with("WANDB_QUIET", "1").train(0..3).is_empty());
-    let mut desk = Desk::new().with("WANDB_QUIET", "1");
-    desk.vars.remove("WANDB_API_KEY");
-    assert!(desk.train(0..3)[0].contains("no API key"));
-    assert!(desk.with("WANDB_SILENT", "1").train(0..3).is_empty());
+    assert!(Sandbox::new().with("WANDB_SILENT", "true").train(0..3).is_empty());
+    assert!(Sandbox::new().with("WANDB_QUIET", "1").train(0..3).is_empty());
+    let mut sandbox = Sandbox::new().with("WANDB_QUIET", "1");
+    sandbox.vars.remove("WANDB_API_KEY");
+    assert!(sandbox.train(0..3)[0].contains("no API key"));
+    assert!(sandbox.with("WANDB_SILENT", "1").train(0..3).is_empty());
 }
 
 /// The keys of the requests, as the header has them.
-fn auth(desk: &Desk) -> Option<String> {
-    desk.train(0..2);
-    desk.server.state().requests.first().and_then(|request| request.auth.clone())
+fn auth(sandbox: &Sandbox) -> Option<String> {
+    sandbox.train(0..2);
+    sandbox.server.state().requests.first().and_then(|request| request.auth.clone())
 }
 
 #[test]
 fn files_are_read_in_the_official_order() {
-    let home = |desk: &Desk, name: &str, text: &str| {
-        let path = desk.dir.path().join(name);
+    let home = |sandbox: &Sandbox, name: &str, text: &str| {
+        let path = sandbox.dir.path().join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
     };
@@ -86,43 +89,43 @@ fn files_are_read_in_the_official_order() {
     let ours = "Basic YXBpOjAxMjM0NTY3ODlhYmNkZWYwMTIzNDU2Nzg5YWJjZGVmMDEyMzQ1Njc=".to_owned();
     let theirs = "Basic YXBpOmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmY=".to_owned();
     let without_key = || {
-        let mut desk = Desk::new();
-        desk.vars.remove("WANDB_API_KEY");
-        desk
+        let mut sandbox = Sandbox::new();
+        sandbox.vars.remove("WANDB_API_KEY");
+        sandbox
     };
     // netrc before the settings files, with the port in the name
-    let desk = without_key();
-    let host = desk.server.addr.to_string();
+    let sandbox = without_key();
+    let host = sandbox.server.addr.to_string();
     home(
-        &desk,
+        &sandbox,
         ".netrc",
         &format!("machine 127.0.0.1 login user password no\nmachine {host} login user password {KEY}\n"),
     );
-    home(&desk, "wandb/settings", &format!("[default]\napi_key = {other}\n"));
-    assert_eq!(auth(&desk), Some(ours.clone()));
+    home(&sandbox, "wandb/settings", &format!("[default]\napi_key = {other}\n"));
+    assert_eq!(auth(&sandbox), Some(ours.clone()));
     // local before global, which has what local lacks
-    let mut desk = without_key();
-    desk.vars.remove("WANDB_BASE_URL");
-    let url = desk.server.url();
+    let mut sandbox = without_key();
+    sandbox.vars.remove("WANDB_BASE_URL");
+    let url = sandbox.server.url();
     home(
-        &desk,
+        &sandbox,
         ".config/wandb/settings",
         &format!("# mine\n[default]\nbase_url = {url}/\napi_key = {KEY}\nentity = team\n[x]\nmode = no\n"),
     );
-    home(&desk, "wandb/settings", &format!("[default]\napi_key = {other}\n"));
-    assert_eq!(auth(&desk), Some(theirs));
-    assert_eq!(desk.server.run().upsert["entity"], "team");
+    home(&sandbox, "wandb/settings", &format!("[default]\napi_key = {other}\n"));
+    assert_eq!(auth(&sandbox), Some(theirs));
+    assert_eq!(sandbox.server.run().upsert["entity"], "team");
     // the environment before all
-    let desk = desk.with("WANDB_ENTITY", "me").with("WANDB_API_KEY", KEY).with("WANDB_RUN_ID", "x");
-    desk.server.state().requests.clear();
-    assert_eq!(auth(&desk), Some(ours));
-    assert_eq!(desk.server.state().runs["x"].upsert["entity"], "me");
+    let sandbox = sandbox.with("WANDB_ENTITY", "me").with("WANDB_API_KEY", KEY).with("WANDB_RUN_ID", "x");
+    sandbox.server.state().requests.clear();
+    assert_eq!(auth(&sandbox), Some(ours));
+    assert_eq!(sandbox.server.state().runs["x"].upsert["entity"], "me");
 }
 
 #[test]
 fn a_key_of_the_wrong_form_is_not_sent_and_not_shown() {
-    let desk = Desk::new().with("WANDB_API_KEY", "hunter2hunter2");
-    let notes = desk.train(0..2);
+    let sandbox = Sandbox::new().with("WANDB_API_KEY", "hunter2hunter2");
+    let notes = sandbox.train(0..2);
     assert!(notes[0].contains("14 characters") && !notes[0].contains("hunter2"), "{notes:?}");
-    assert!(desk.server.state().requests.is_empty());
+    assert!(sandbox.server.state().requests.is_empty());
 }
