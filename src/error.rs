@@ -6,7 +6,6 @@ use crate::checkpoint::StateError;
 use crate::config::ConfigError;
 use crate::data::DataError;
 use crate::device::DeviceError;
-use crate::tracking::wandb::WandbError;
 
 /// An error of training, sampling or evaluation.
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +43,7 @@ pub enum Error {
     },
     /// Weights & Biases.
     #[error(transparent)]
-    Wandb(#[from] WandbError),
+    Wandb(#[from] wandb_log::Error),
     /// A line of a metrics file.
     #[error("{path}: line {line} is not a JSON object: {reason}")]
     Metrics {

@@ -140,8 +140,8 @@ pub fn evaluation(done: i64) -> Row {
 
 /// The steps in the one `.wandb` file of a directory.
 pub fn steps_in(dir: &Path) -> Vec<i64> {
-    let files = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
-    let store = files.filter(|path| path.extension().is_some_and(|end| end == "wandb")).next().unwrap();
+    let mut files = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    let store = files.find(|path| path.extension().is_some_and(|end| end == "wandb")).unwrap();
     wandb_log::read_history(&store).unwrap().iter().map(|row| row["_step"].as_i64().unwrap()).collect()
 }
 
