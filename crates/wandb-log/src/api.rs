@@ -17,6 +17,8 @@ pub enum Failure {
     Final(String),
     /// Another try may succeed; the server may have said when.
     Passing(String, Option<Duration>),
+    /// `WANDB_RESUME` forbids it.
+    Resume(String),
 }
 
 /// A server, with the key for it.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use prost::Message;
 
-use crate::records::Record;
+use crate::records::{Kind, Record};
 
 /// `:W&B`, 0xBEE1, version 0.
 const MAGIC: [u8; 7] = *b":W&B\xe1\xbe\0";
@@ -41,8 +41,8 @@ impl Writer {
     }
 
     /// Appends a record. If that fails, the file is as it was before.
-    pub fn append(&mut self, record: impl Into<Record>) -> io::Result<()> {
-        let framed = frame(&record.into().encode_to_vec(), self.len);
+    pub fn append(&mut self, kind: Kind) -> io::Result<()> {
+        let framed = frame(&Record { kind: Some(kind) }.encode_to_vec(), self.len);
         let written = self.file.write_all(&framed);
         if written.is_err() {
             self.file.set_len(self.len)?;
@@ -89,7 +89,7 @@ fn checksum(kind: u8, part: &[u8]) -> u32 {
     hasher.finalize()
 }
 
-/// Reads the records between two places of a file, each with the place where it ends. A record that is cut short, as a
+/// Reads the records between two places of a file, each with the place where it ends; of those of other kinds only that. A record that is cut short, as a
 /// killed process leaves it, ends the file; a wrong checksum is an error, and nothing is read after it.
 #[derive(Debug)]
 pub struct Reader {
@@ -157,31 +157,29 @@ fn corrupt(reason: &str) -> io::Error {
 }
 
 impl Iterator for Reader {
-    type Item = io::Result<(Record, u64)>;
+    type Item = io::Result<(Option<Kind>, u64)>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let record = self.payload().and_then(|payload| match payload {
-            Some(payload) => Record::decode(payload.as_slice()).map(Some).map_err(|_| corrupt("no record")),
-            None => Ok(None),
-        });
+        let record = self.payload().transpose()?;
+        let record = record.and_then(|bytes| Record::decode(bytes.as_slice()).map_err(|_| corrupt("no record")));
         if record.is_err() {
             self.end = 0;
         }
-        record.transpose().map(|record| record.map(|record| (record, self.at)))
+        Some(record.map(|record| (record.kind, self.at)))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::records::{Kind, Output};
+    use crate::records::Output;
 
-    fn line(n: usize) -> Record {
-        Kind::Output(Output { output_type: 1, timestamp: None, line: "x".repeat(n) }).into()
+    fn line(n: usize) -> Kind {
+        Kind::Output(Output { output_type: 1, timestamp: None, line: "x".repeat(n) })
     }
 
-    fn read(path: &Path) -> Vec<Record> {
-        Reader::open(path, 0, None).unwrap().map_while(Result::ok).map(|(record, _)| record).collect()
+    fn read(path: &Path) -> Vec<Kind> {
+        Reader::open(path, 0, None).unwrap().map_while(Result::ok).filter_map(|(kind, _)| kind).collect()
     }
 
     #[test]

@@ -8,6 +8,7 @@ use chrono::{Duration, Local};
 
 use crate::datastore::Writer;
 use crate::records::{Header, Kind, RunRecord, VersionInfo};
+use crate::settings::Settings;
 
 /// `run-TIME-ID` of a run that is sent, `offline-run-TIME-ID` of one that is not.
 #[derive(Debug)]
@@ -17,10 +18,11 @@ pub struct RunDir {
 }
 
 impl RunDir {
-    /// Makes the directory and points `latest-run` at it.
-    pub fn create(wandb: &Path, id: &str, offline: bool) -> io::Result<Self> {
-        fs::create_dir_all(wandb)?;
-        let wandb = std::path::absolute(wandb)?;
+    /// Makes the directory, and the file with the records that come first; points `latest-run` at it.
+    pub fn create(settings: &Settings, run: &RunRecord, offline: bool) -> io::Result<(Self, Writer)> {
+        fs::create_dir_all(&settings.dir)?;
+        let wandb = std::path::absolute(&settings.dir)?;
+        let id = &run.run_id;
         let mut time = Local::now();
         let path = loop {
             let prefix = if offline { "offline-" } else { "" };
@@ -34,26 +36,21 @@ impl RunDir {
         };
         // sync puts config.yaml and others here, and uploads no files where it is missing
         fs::create_dir(path.join("files"))?;
-        let dir = Self { path, id: id.to_owned() };
+        let dir = Self { path, id: id.clone() };
         dir.link_latest();
-        Ok(dir)
+        let mut store = Writer::create(&dir.store())?;
+        let producer = settings.client.replacen('/', " ", 1);
+        store.append(Kind::Header(Header { version_info: Some(VersionInfo { producer }) }))?;
+        store.append(Kind::Run(Box::new(run.clone())))?;
+        if run.resume {
+            dir.continues()?;
+        }
+        Ok((dir, store))
     }
 
     /// The records.
     pub fn store(&self) -> PathBuf {
         self.path.join(format!("run-{}.wandb", self.id))
-    }
-
-    /// The file, with the records that come first. `client` writes it.
-    pub fn new_store(&self, run: &RunRecord, client: &str) -> io::Result<Writer> {
-        let mut store = Writer::create(&self.store())?;
-        let producer = client.replacen('/', " ", 1);
-        store.append(Kind::Header(Header { version_info: Some(VersionInfo { producer }) }))?;
-        store.append(Kind::Run(Box::new(run.clone())))?;
-        if run.resume {
-            self.continues()?;
-        }
-        Ok(store)
     }
 
     /// The row of a step that is not over.

@@ -87,9 +87,8 @@ impl Live {
     fn write_rest(&self, code: i32, sent: Sent, remote: &Remote, age: f64) -> Result<String, String> {
         let sidecar = self.take_sidecar();
         let io = |_| format!("cannot write or read {}", self.settings.dir.display());
-        let dir = RunDir::create(&self.settings.dir, &self.run.run_id, true).map_err(io)?;
         let run = RunRecord { resume: true, ..self.run.clone() };
-        let mut store = dir.new_store(&run, &self.settings.client).map_err(io)?;
+        let (dir, mut store) = RunDir::create(&self.settings, &run, true).map_err(io)?;
         copy_from(&self.dir.store(), sent.position, age, &mut store).map_err(io)?;
         let summary: Row = remote.summary.clone().into_iter().chain(older(self.summary.clone(), age)).collect();
         store.append(Kind::Summary(Items::new(&summary))).map_err(io)?;

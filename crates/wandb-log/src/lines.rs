@@ -89,8 +89,7 @@ impl Lines {
         let mut chunk = Chunk { end: to, ..Chunk::default() };
         let mut at = from;
         for record in Reader::open(store, from, Some(to))? {
-            let (record, end) = record?;
-            let Some(kind) = record.kind else { continue };
+            let (Some(kind), end) = record? else { continue };
             let size = size(&kind);
             if size > MAX_BYTES {
                 chunk.too_long += 1;

@@ -174,15 +174,13 @@ impl Live {
     /// The server has nothing of this part: it becomes a directory for `wandb sync`, as it is.
     pub fn go_offline(&mut self) {
         let sidecar = self.take_sidecar();
-        let renamed = self.dir.make_offline().map_err(|e| e.to_string());
-        let renamed = renamed.and_then(|()| match sidecar {
-            Some(sidecar) => {
-                let sent = sidecar.sent;
-                sidecar.moved(self.dir.store(), sent).map_err(|e| e.to_string())
-            }
-            None => Ok(()),
-        });
-        if let Err(e) = renamed {
+        let rename = || {
+            self.dir.make_offline().map_err(|e| e.to_string())?;
+            let Some(sidecar) = sidecar else { return Ok(()) };
+            let sent = sidecar.sent;
+            sidecar.moved(self.dir.store(), sent).map_err(|e| e.to_string())
+        };
+        if let Err(e) = rename() {
             self.say(Voice::Quiet, format!("wandb: {}: {e}", self.dir.store().display()));
         }
     }

@@ -130,7 +130,7 @@ impl Past {
             return Ok(past);
         }
         for record in Reader::open(store, 0, None)? {
-            match record?.0.kind {
+            match record?.0 {
                 Some(Kind::Run(run)) => past.known |= run.resume,
                 Some(Kind::Summary(items)) => past.summary.extend(items.row()),
                 Some(Kind::History(items)) => past.last = Some(items.row()),
@@ -175,7 +175,7 @@ impl Past {
 /// Copies the lines of a file, from this place on; the rows' times grow by `age`.
 pub fn copy_from(store: &Path, position: u64, age: f64, to: &mut Writer) -> io::Result<()> {
     for record in Reader::open(store, position, None)? {
-        match record?.0.kind {
+        match record?.0 {
             Some(Kind::History(items)) => to.append(Kind::History(Items::new(&older(items.row(), age))))?,
             Some(kind @ (Kind::Output(_) | Kind::Stats(_))) => to.append(kind)?,
             _ => {}
@@ -188,7 +188,7 @@ pub fn copy_from(store: &Path, position: u64, age: f64, to: &mut Writer) -> io::
 pub fn rows_from(store: &Path, position: u64) -> io::Result<Option<(u64, i64, i64)>> {
     let mut rows = None;
     for record in Reader::open(store, position, None)? {
-        if let Some(Kind::History(items)) = record?.0.kind {
+        if let Some(Kind::History(items)) = record?.0 {
             let step = step(&items.row()).unwrap_or(0);
             rows = Some(rows.map_or((1, step, step), |(n, first, _)| (n + 1, first, step)));
         }

@@ -149,12 +149,6 @@ impl Timestamp {
     }
 }
 
-impl From<Kind> for Record {
-    fn from(kind: Kind) -> Self {
-        Self { kind: Some(kind) }
-    }
-}
-
 impl Items {
     /// The pairs of a JSON object; nested objects stay nested.
     pub fn new(row: &Row) -> Self {

@@ -51,26 +51,12 @@ pub struct Remote {
     pub resumed: bool,
 }
 
-/// Why there is no run.
-#[derive(Debug)]
-pub enum NoRun {
-    Failed(Failure),
-    /// `WANDB_RESUME` forbids it
-    Resume(String),
-}
-
-impl From<Failure> for NoRun {
-    fn from(failure: Failure) -> Self {
-        NoRun::Failed(failure)
-    }
-}
-
 /// Creates the run `id`, or goes on with it where `asks` is set and the server has it.
-pub fn upsert(api: &Api, settings: &Settings, id: &str, asks: bool, timeout: Duration) -> Result<Remote, NoRun> {
+pub fn upsert(api: &Api, settings: &Settings, id: &str, asks: bool, timeout: Duration) -> Result<Remote, Failure> {
     let old = if asks { status(api, settings, id, timeout)? } else { Value::Null };
     match (settings.resume, old.is_null()) {
-        (Resume::Must, true) => Err(NoRun::Resume(format!("WANDB_RESUME=must, and the project has no run {id}"))),
-        (Resume::Never, false) => Err(NoRun::Resume(format!("WANDB_RESUME=never, and the run {id} exists"))),
+        (Resume::Must, true) => Err(Failure::Resume(format!("WANDB_RESUME=must, and the project has no run {id}"))),
+        (Resume::Never, false) => Err(Failure::Resume(format!("WANDB_RESUME=never, and the run {id} exists"))),
         _ => Ok(()),
     }?;
     let or_old = |ours: &Option<String>, key: &str| ours.clone().map_or_else(|| old[key].clone(), Value::String);
@@ -92,7 +78,7 @@ pub fn upsert(api: &Api, settings: &Settings, id: &str, asks: bool, timeout: Dur
     let mut answer = api.graphql("UpsertBucket", UPSERT, &variables, timeout)?;
     let bucket = answer["upsertBucket"]["bucket"].take();
     remote(settings, &old, &bucket)
-        .ok_or_else(|| Failure::Final("the server's answer to UpsertBucket names no run".to_owned()).into())
+        .ok_or_else(|| Failure::Final("the server's answer to UpsertBucket names no run".to_owned()))
 }
 
 /// What the server says of a run; null where it has none.

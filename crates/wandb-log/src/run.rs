@@ -85,7 +85,7 @@ impl Run {
 pub fn read_history(path: &Path) -> io::Result<Vec<Row>> {
     let mut rows = Vec::new();
     for record in Reader::open(path, 0, None)? {
-        if let Some(Kind::History(items)) = record?.0.kind {
+        if let Some(Kind::History(items)) = record?.0 {
             rows.push(items.row());
         }
     }

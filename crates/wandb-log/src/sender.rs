@@ -13,7 +13,7 @@ use crate::api::{Api, Backoff, Failure};
 use crate::key::ApiKey;
 use crate::lines::{Chunk, Lines};
 use crate::past::{Sent, Sidecar};
-use crate::remote::{NoRun, Remote, upsert};
+use crate::remote::{Remote, upsert};
 use crate::settings::{Settings, Voice};
 
 /// Longest wait for the answer to a post.
@@ -180,9 +180,9 @@ impl Sender {
             let timeout = pace.http.min(left.max(Duration::from_secs(1)));
             let (reason, after) = match upsert(api, &self.settings, &self.id, self.asks, timeout) {
                 Ok(remote) => return Ok(remote),
-                Err(NoRun::Resume(reason)) => return Err(Ending::Resume(reason)),
-                Err(NoRun::Failed(Failure::Final(reason))) => return Err(Ending::NoRun(reason)),
-                Err(NoRun::Failed(Failure::Passing(reason, after))) => (reason, after),
+                Err(Failure::Resume(reason)) => return Err(Ending::Resume(reason)),
+                Err(Failure::Final(reason)) => return Err(Ending::NoRun(reason)),
+                Err(Failure::Passing(reason, after)) => (reason, after),
             };
             let wait = after.unwrap_or(backoff.next());
             if over || wait >= pace.init.saturating_sub(started.elapsed()) {
@@ -212,7 +212,7 @@ impl Sender {
         loop {
             let (reason, after) = match api.file_stream(path, body.clone(), POST_TIMEOUT) {
                 Ok(answer) => return Ok(answer),
-                Err(Failure::Final(reason)) => return Err(Ending::Broken(reason)),
+                Err(Failure::Final(reason) | Failure::Resume(reason)) => return Err(Ending::Broken(reason)),
                 Err(Failure::Passing(reason, after)) => (reason, after),
             };
             let wait = after.unwrap_or(backoff.next());

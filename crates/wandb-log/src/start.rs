@@ -29,9 +29,8 @@ impl Live {
         let (past, damage) = old.map_or_else(Default::default, read_past);
         let key = (settings.mode == Mode::Online).then(|| settings.key.clone());
         let io = Error::io(&settings.dir);
-        let dir = RunDir::create(&settings.dir, &id, !matches!(key, Some(Ok(_)))).map_err(&io)?;
         let run = run_record(&settings, &id, past.known);
-        let mut store = dir.new_store(&run, &settings.client).map_err(&io)?;
+        let (dir, mut store) = RunDir::create(&settings, &run, !matches!(key, Some(Ok(_)))).map_err(&io)?;
         let from = store.len();
         past.hand_over(&mut store).map_err(&io)?;
         let sidecar = Sidecar::new(&settings, &id, dir.store(), past.sent);
@@ -131,13 +130,13 @@ fn choose_id(settings: &Settings) -> Result<(String, Option<Sidecar>), Error> {
 
 /// A damaged file of an earlier part does not keep the run from going on.
 fn read_past(old: Sidecar) -> (Past, Option<(Voice, String)>) {
-    Past::read(&old).map_or_else(
-        |e| {
+    match Past::read(&old) {
+        Ok(past) => (past, None),
+        Err(e) => {
             let text = format!("wandb: {} cannot be read ({e}): what it has is not sent again", old.store.display());
             (Past::unreadable(), Some((Voice::Quiet, text)))
-        },
-        |past| (past, None),
-    )
+        }
+    }
 }
 
 fn run_record(settings: &Settings, id: &str, resume: bool) -> RunRecord {
