@@ -7,7 +7,7 @@ use crate::live::Live;
 use crate::past::{Sent, copy_from, rows_from};
 use crate::records::{Exit, Items, Kind, RunRecord};
 use crate::remote::Remote;
-use crate::row::{Row, older};
+use crate::row::{Row, older, step};
 use crate::sender::Ending;
 use crate::settings::Voice;
 
@@ -61,9 +61,13 @@ impl Live {
     /// What the server has not taken in is left for `wandb sync`.
     fn leave_rest(&mut self, code: i32, reason: &str, sent: Option<Sent>, remote: Option<Remote>, age: f64) {
         let (store, position) = (self.dir.store(), sent.map_or(0, |sent| sent.position));
-        let rows = match rows_from(&store, position) {
-            Ok(Some((n, first, last))) => format!("{n} rows (steps {first} to {last}) were not sent"),
-            Ok(None) => "the end of the run was not sent".to_owned(),
+        let steps = rows_from(&store, position).map(|rows| rows.iter().filter_map(step).collect::<Vec<_>>());
+        let rows = match steps.as_deref() {
+            Ok(steps @ [first, ..]) => {
+                let last = steps.last().unwrap_or(first);
+                format!("{} rows (steps {first} to {last}) were not sent", steps.len())
+            }
+            Ok([]) => "the end of the run was not sent".to_owned(),
             Err(e) => format!("{}: {e}", store.display()),
         };
         let rest = match (sent, remote) {

@@ -124,8 +124,8 @@ impl Lines {
         }
     }
 
-    /// A row of a later step is the next line. One of the last step joins its line, which is sent again in its place. One of
-    /// an earlier step is on the server already: trainings are deterministic, and this one was resumed before that step.
+    /// A row of a later step is the next line. One of the last step joins its line, which is sent again in its place. One
+    /// of an earlier step is on the server already: the program was resumed before that step, and came by it again.
     fn add_row(&mut self, chunk: &mut Chunk, row: Row) {
         let step = step(&row);
         let mut row = older(row, self.age);

@@ -166,7 +166,7 @@ impl Past {
         Ok(())
     }
 
-    /// Keeps `wandb sync` from sending the old file as well, once `wandb.json` names the new one.
+    /// Keeps `wandb sync` from sending the old file as well, once the sidecar names the new one.
     pub fn close(&self) -> io::Result<()> {
         self.unsent.as_ref().map_or(Ok(()), |(store, _)| mark_synced(store))
     }
@@ -184,13 +184,12 @@ pub fn copy_from(store: &Path, position: u64, age: f64, to: &mut Writer) -> io::
     Ok(())
 }
 
-/// The rows of a file from this place on: how many, the first step and the last.
-pub fn rows_from(store: &Path, position: u64) -> io::Result<Option<(u64, i64, i64)>> {
-    let mut rows = None;
+/// The rows of a file from this place on.
+pub fn rows_from(store: &Path, position: u64) -> io::Result<Vec<Row>> {
+    let mut rows = Vec::new();
     for record in Reader::open(store, position, None)? {
         if let Some(Kind::History(items)) = record?.0 {
-            let step = step(&items.row()).unwrap_or(0);
-            rows = Some(rows.map_or((1, step, step), |(n, first, _)| (n + 1, first, step)));
+            rows.push(items.row());
         }
     }
     Ok(rows)

@@ -3,10 +3,9 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::datastore::Reader;
 use crate::error::Error;
 use crate::live::Live;
-use crate::records::Kind;
+use crate::past::rows_from;
 use crate::row::Row;
 use crate::settings::{Mode, Settings};
 
@@ -83,11 +82,5 @@ impl Run {
 /// The history in a `.wandb` file, of ours or of the official client: a row a step, as far as the file goes. That of a
 /// process that was killed may end in the middle of a row, which is left out; other damage is an error.
 pub fn read_history(path: &Path) -> io::Result<Vec<Row>> {
-    let mut rows = Vec::new();
-    for record in Reader::open(path, 0, None)? {
-        if let Some(Kind::History(items)) = record?.0 {
-            rows.push(items.row());
-        }
-    }
-    Ok(rows)
+    rows_from(path, 0)
 }

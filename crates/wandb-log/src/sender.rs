@@ -68,6 +68,19 @@ pub struct State {
     pub ending: Option<Ending>,
 }
 
+impl State {
+    fn say(&mut self, voice: Voice, text: String) {
+        self.notes.push((voice, text));
+    }
+
+    /// The server answered well, and has this much.
+    fn took(&mut self, sent: Sent) {
+        self.sent = Some(sent);
+        self.answers += 1;
+        self.trouble = None;
+    }
+}
+
 /// The state, and a bell that rings at its changes.
 #[derive(Debug, Default)]
 pub struct Shared {
@@ -133,19 +146,15 @@ impl Sender {
         let remote = self.create(api)?;
         let mut lines = Lines::new(&remote, self.sent, self.started, self.runtime);
         let mut from = self.from;
-        let (path, known, url, name) = (remote.path.clone(), lines.step(), remote.url.clone(), remote.name.clone());
         self.shared.tell(|state| {
             state.age = lines.age;
-            state.sent = Some(lines.sent(from));
-            state.answers += 1;
-            state.trouble = None;
-            state.remote = Some(remote);
-            state.notes.push((Voice::Normal, format!("wandb: 🚀 View run {name} at: {url}")));
-            if let Some(step) = known {
-                let text =
-                    format!("wandb: the run goes on: the server has its steps up to {step}, which are not sent again");
-                state.notes.push((Voice::Normal, text));
+            state.took(lines.sent(from));
+            state.say(Voice::Normal, format!("wandb: 🚀 View run {} at: {}", remote.name, remote.url));
+            if let Some(step) = lines.step() {
+                let text = "wandb: the run goes on: the server has its steps up to";
+                state.say(Voice::Normal, format!("{text} {step}, which are not sent again"));
             }
+            state.remote = Some(remote.clone());
         });
         let mut last_post: Option<Instant> = None;
         loop {
@@ -157,7 +166,7 @@ impl Sender {
             let sent = lines.sent(chunk.end);
             let lively = last_post.is_some_and(|at| at.elapsed() < self.settings.pace.heartbeat);
             if last.is_some() || !chunk.is_empty() || !lively {
-                let answer = self.post(api, &path, &chunk, sent, last)?;
+                let answer = self.post(api, &remote.path, &chunk, sent, last)?;
                 last_post = Some(Instant::now());
                 self.hear(&answer, &chunk);
             }
@@ -219,7 +228,7 @@ impl Sender {
             self.shared.tell(|state| {
                 if backoff.failures == FAILURES_TO_TELL {
                     let text = format!("wandb: {reason}; the rows wait on the disk until it answers again");
-                    state.notes.push((Voice::Quiet, text));
+                    state.say(Voice::Quiet, text);
                 }
                 state.trouble = Some(reason);
             });
@@ -241,11 +250,11 @@ impl Sender {
             if answer["stopped"] == true && !state.stopped {
                 state.stopped = true;
                 let text = "wandb: the run was stopped on its page; the training goes on until Ctrl-C";
-                state.notes.push((Voice::Quiet, text.to_owned()));
+                state.say(Voice::Quiet, text.to_owned());
             }
             if chunk.too_long > 0 {
                 let text = format!("wandb: {} lines are longer than the server takes, and not sent", chunk.too_long);
-                state.notes.push((Voice::Quiet, text));
+                state.say(Voice::Quiet, text);
             }
         });
     }
@@ -256,16 +265,14 @@ impl Sender {
             if state.cut {
                 return Err(Ending::cut());
             }
-            state.sent = Some(sent);
-            state.answers += 1;
-            state.trouble = None;
+            state.took(sent);
             Ok(())
         })?;
         let mut sidecar = self.sidecar.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(sidecar) = sidecar.as_mut().filter(|sidecar| sidecar.sent != Some(sent)) else { return Ok(()) };
         sidecar.sent = Some(sent);
         if let Err(e) = sidecar.write() {
-            self.shared.tell(|state| state.notes.push((Voice::Quiet, format!("wandb: {e}"))));
+            self.shared.tell(|state| state.say(Voice::Quiet, format!("wandb: {e}")));
         }
         Ok(())
     }
