@@ -1,5 +1,5 @@
-//! Weights & Biases, by the crate `wandb-log`: a training's rows in its words. The training never waits for the network,
-//! and what cannot be sent stays on the disk, in a form that the official `wandb sync` takes.
+//! Weights & Biases, by the crate `wandb-log`: a training's rows in its words. The training never waits for the
+//! network, and what cannot be sent stays on the disk, in a form that the official `wandb sync` takes.
 
 use std::path::Path;
 
@@ -14,8 +14,8 @@ use crate::metrics::Row;
 pub struct Wandb(Run);
 
 impl Wandb {
-    /// Begins a run, or goes on with the one of a resumed training, as the environment says: `wandb.json` in the training's
-    /// run directory has which. Without a name there is `WANDB_NAME`, or the server invents one.
+    /// Begins a run, or goes on with the one of a resumed training, as the environment says: `wandb.json` in the
+    /// training's run directory has which. Without a name there is `WANDB_NAME`, or the server invents one.
     pub fn start(project: &str, name: Option<&str>, config: Value, run_dir: &Path) -> Result<Self, WandbError> {
         let mut settings = Settings::from_env()?;
         settings.project = project.to_owned();

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::sandbox::{KEY, Sandbox, assert_whole, config, evaluation, metrics, train};
 use super::python::TRACKERS;
+use super::sandbox::{KEY, Sandbox, assert_whole, config, evaluation, metrics, train};
 use super::server::Run;
 
 fn client(sandbox: &Sandbox) -> Command {

@@ -68,8 +68,10 @@ fn sent(sandbox: &Sandbox) -> BTreeMap<i64, BTreeMap<String, Value>> {
 #[test]
 fn a_training_arrives_and_a_resumed_one_goes_on_in_its_run() {
     let sandbox = Sandbox::new();
-    let said =
-        stdout(&train(&sandbox, &["train.max_steps=6", "train.eval_interval=3", "save_interval=4", "wandb_name=first"]));
+    let said = stdout(&train(
+        &sandbox,
+        &["train.max_steps=6", "train.eval_interval=3", "save_interval=4", "wandb_name=first"],
+    ));
     assert!(said.contains("View run first at: http://"), "{said}");
     let run = sandbox.server.run();
     assert_eq!((run.complete, run.exit_code), (true, Some(0)));

@@ -89,8 +89,9 @@ fn checksum(kind: u8, part: &[u8]) -> u32 {
     hasher.finalize()
 }
 
-/// Reads the records between two places of a file, each with the place where it ends; of those of other kinds only that. A record that is cut short, as a
-/// killed process leaves it, ends the file; a wrong checksum is an error, and nothing is read after it.
+/// Reads the records between two places of a file: each (none where it is of a kind that we do not write) with the place
+/// where it ends. A record that is cut short, as a killed process leaves it, ends the file; a wrong checksum is an error,
+/// and nothing is read after it.
 #[derive(Debug)]
 pub struct Reader {
     file: BufReader<File>,

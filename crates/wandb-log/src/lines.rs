@@ -54,7 +54,8 @@ pub struct Chunk {
 }
 
 impl Lines {
-    /// Goes on after what the server has. `sent` is what we know of that, `known_age` what our own times already include.
+    /// Goes on after what the server has. `sent` is what we know of that, `known_age` what our own times already
+    /// include.
     pub fn new(remote: &Remote, sent: Option<Sent>, started: f64, known_age: f64) -> Self {
         let tail = remote.tail.as_ref();
         let age = tail.and_then(runtime).or(runtime(&remote.summary));
@@ -124,8 +125,8 @@ impl Lines {
         }
     }
 
-    /// A row of a later step is the next line. One of the last step joins its line, which is sent again in its place. One
-    /// of an earlier step is on the server already: the program was resumed before that step, and came by it again.
+    /// A row of a later step is the next line. One of the last step joins its line, which is sent again in its place.
+    /// One of an earlier step is on the server already: the program was resumed before that step, and came by it again.
     fn add_row(&mut self, chunk: &mut Chunk, row: Row) {
         let step = step(&row);
         let mut row = older(row, self.age);
@@ -169,7 +170,8 @@ impl Chunk {
         self.history.is_empty() && self.output.is_empty() && self.events.is_empty()
     }
 
-    /// The post; with an exit code it is the run's last. `output` and `events` of `sent` are the lines after this chunk.
+    /// The post; with an exit code it is the run's last. `output` and `events` of `sent` are the lines after this
+    /// chunk.
     pub fn body(&self, sent: Sent, exit: Option<i32>) -> String {
         let mut files = Row::new();
         let mut add = |file: &str, offset: u64, lines: Vec<String>| {

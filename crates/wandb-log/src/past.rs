@@ -1,6 +1,6 @@
 //! A program that starts again goes on with its run. What came before: the sidecar, in the place that
-//! `Settings::resume_file` says, names the run and how much of it the server has taken in; the `.wandb` file of the part
-//! before has everything.
+//! `Settings::resume_file` says, names the run and how much of it the server has taken in; the `.wandb` file of the
+//! part before has everything.
 
 use std::fs::{self, File};
 use std::io::{self, Write};

@@ -11,8 +11,8 @@ use crate::settings::{Mode, Settings};
 
 /// A run on Weights & Biases, from its beginning to its end.
 ///
-/// No method waits for the network but [`finish`](Self::finish), and [`init`](Self::init) where `WANDB_RESUME` makes the
-/// server's answer decide. A run that is dropped without `finish` ends with exit code 1: it has failed.
+/// No method waits for the network but [`finish`](Self::finish), and [`init`](Self::init) where `WANDB_RESUME` makes
+/// the server's answer decide. A run that is dropped without `finish` ends with exit code 1: it has failed.
 pub struct Run(
     /// None of a disabled run
     Option<Box<Live>>,
@@ -28,8 +28,9 @@ impl Run {
         Ok(Self(Some(Box::new(Live::start(settings)?))))
     }
 
-    /// Metrics of a step: names with numbers, texts or whole JSON trees. What is logged for one step becomes one line of
-    /// the history, once a later step is logged. Steps may be left out, but do not go back: see [`rewind`](Self::rewind).
+    /// Metrics of a step: names with numbers, texts or whole JSON trees. What is logged for one step becomes one line
+    /// of the history, once a later step is logged. Steps may be left out, but do not go back: see
+    /// [`rewind`](Self::rewind).
     pub fn log<K: Into<String>, V: Into<Value>>(&mut self, step: i64, metrics: impl IntoIterator<Item = (K, V)>) {
         self.live(|live| {
             live.log(step, metrics.into_iter().map(|(name, value)| (name.into(), value.into())));
@@ -37,7 +38,8 @@ impl Run {
         });
     }
 
-    /// The first `done` steps are over (they are numbered from 0): their line is final, and need not wait for a later step.
+    /// The first `done` steps are over (they are numbered from 0): their line is final, and need not wait for a later
+    /// step.
     pub fn commit(&mut self, done: i64) {
         self.live(|live| {
             live.commit(done);
@@ -45,14 +47,14 @@ impl Run {
         });
     }
 
-    /// Writes the metrics of a step that is not over to the disk. If the process is killed before it is, the run that goes
-    /// on with this one has them. Worth it for what took long to measure.
+    /// Writes the metrics of a step that is not over to the disk. If the process is killed before it is, the run that
+    /// goes on with this one has them. Worth it for what took long to measure.
     pub fn persist(&mut self) {
         self.live(Live::persist);
     }
 
-    /// The program goes back, to a checkpoint say, and comes by its last steps again. W&B takes no step twice: what it has
-    /// of them stays, and nobody is told that they come too late.
+    /// The program goes back, to a checkpoint say, and comes by its last steps again. W&B takes no step twice: what it
+    /// has of them stays, and nobody is told that they come too late.
     pub fn rewind(&mut self) {
         self.live(Live::rewind);
     }

@@ -98,8 +98,8 @@ pub struct Settings {
     pub config: Value,
     /// The directory of runs (`WANDB_DIR` is its parent)
     pub dir: PathBuf,
-    /// A file for the run's id and for how much of it the server has. A program that starts again with the same file goes
-    /// on with the same run; without one, only [`run_id`](Self::run_id) and [`resume`](Self::resume) tell which.
+    /// A file for the run's id and for how much of it the server has. A program that starts again with the same file
+    /// goes on with the same run; without one, only [`run_id`](Self::run_id) and [`resume`](Self::resume) tell which.
     pub resume_file: Option<PathBuf>,
     /// The program that writes, as `name/version`: the server and the readers of the file are told
     pub client: String,
