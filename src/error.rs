@@ -7,7 +7,6 @@ use crate::config::ConfigError;
 use crate::data::DataError;
 use crate::device::DeviceError;
 use crate::fs::FileError;
-use crate::tracking::wandb::WandbError;
 
 /// An error of training, sampling or evaluation.
 #[derive(Debug, thiserror::Error)]
@@ -40,7 +39,7 @@ pub enum Error {
     },
     /// Weights & Biases.
     #[error(transparent)]
-    Wandb(#[from] WandbError),
+    Wandb(#[from] wandb_log::Error),
     /// A line of a metrics file.
     #[error("{path}: line {line} is not a JSON object: {reason}")]
     Metrics {

@@ -3,7 +3,7 @@
 mod console;
 mod jsonl;
 mod tensorboard;
-pub mod wandb;
+mod wandb;
 
 use std::path::Path;
 
@@ -81,10 +81,9 @@ impl Trackers {
         let mut trackers = Self { console, others };
         if let Some(project) = &config.wandb_project {
             let tree = serde_json::to_value(config).unwrap_or_default();
-            let info = wandb::RunInfo { project, name: config.wandb_name.as_deref(), config: &tree, run_dir };
-            let (wandb, notes) = Wandb::start(&info)?;
-            notes.iter().for_each(|note| trackers.note(note));
-            trackers.others.extend(wandb.map(|wandb| Box::new(wandb) as Box<dyn Tracker>));
+            let mut wandb = Wandb::start(project, config.wandb_name.as_deref(), tree, run_dir)?;
+            wandb.news().iter().for_each(|note| trackers.note(note));
+            trackers.others.push(Box::new(wandb));
         }
         Ok(trackers)
     }
