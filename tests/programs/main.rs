@@ -4,14 +4,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod command;
-mod desk;
-mod dice;
+mod faults;
 #[path = "../common/golden.rs"]
 #[allow(dead_code)] // each suite has use for a part of it
 mod golden;
 #[path = "../common/python.rs"]
 mod python;
-mod shim;
+mod random;
+mod workdir;
 
 mod addition;
 mod bad_files;
@@ -25,8 +25,8 @@ mod interchange;
 mod kill;
 mod long;
 mod nonfinite;
+mod other_machines;
 mod overrides;
-mod places;
 mod provenance;
 mod readme;
 mod repeat;

@@ -1,7 +1,7 @@
 //! Every command of the README runs as it is written there, only smaller.
 
 use super::command::nanoebm;
-use super::desk::{Desk, TINY};
+use super::workdir::{TINY, Workdir};
 
 /// The arguments of every `cargo run … --bin PROGRAM -- …` in the README's code blocks, in order. A path with an ellipsis is the
 /// reader's own, and such a command is left out.
@@ -35,7 +35,7 @@ fn words(line: &str) -> Vec<String> {
 
 #[test]
 fn every_command_of_the_readme_runs() {
-    let desk = Desk::new();
+    let workdir = Workdir::new();
     let commands = commands();
     let count = |program: &str| commands.iter().filter(|(p, _)| p == program).count();
     assert!((count("train"), count("sample"), count("eval")) >= (10, 4, 1), "{commands:?}");
@@ -51,7 +51,7 @@ fn every_command_of_the_readme_runs() {
             "viz" => &["device=cpu", "max_windows=2", "grid=9"],
             other => panic!("{other} is not a program of the README"),
         };
-        nanoebm(program).args(args).args(smaller).in_dir(desk.dir()).succeeds();
+        nanoebm(program).args(args).args(smaller).in_dir(workdir.dir()).succeeds();
     }
 }
 
@@ -63,7 +63,7 @@ fn every_override_of_the_readme_trains() {
     let overrides: Vec<&str> = block.lines().filter_map(|line| line.split_whitespace().next()).skip(1).collect();
     assert!(overrides.len() >= 10, "{overrides:?}");
     for given in overrides {
-        let desk = Desk::new();
-        nanoebm("train").args([given]).args(TINY).in_dir(desk.dir()).succeeds();
+        let workdir = Workdir::new();
+        nanoebm("train").args([given]).args(TINY).in_dir(workdir.dir()).succeeds();
     }
 }
