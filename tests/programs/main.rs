@@ -20,6 +20,7 @@ mod compare;
 mod disk;
 mod doctor;
 mod eval;
+mod examples;
 mod families;
 mod interchange;
 mod kill;
