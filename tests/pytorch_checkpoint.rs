@@ -12,7 +12,7 @@ mod python;
 
 #[test]
 fn pytorchs_own_checkpoint_is_read() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/a/checkpoint.pt");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/original/checkpoint.pt");
     let archive = Archive::read(&path).unwrap();
     let model = archive.root.get("model").unwrap();
     let tensor = |name: &str| model.get(name).unwrap().as_tensor().unwrap();
@@ -44,7 +44,7 @@ fn pytorchs_own_checkpoint_is_read() {
 
 #[test]
 fn one_entry_can_stay_in_the_file() {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/a/checkpoint.pt");
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/original/checkpoint.pt");
     let (whole, part) = (Archive::read(&path).unwrap(), Archive::read_without(&path, Some("optimizer")).unwrap());
     assert!(whole.root.get("optimizer").is_some() && part.root.get("optimizer").is_none());
     assert_eq!(whole.root.get("model"), part.root.get("model"));

@@ -4,13 +4,13 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
 use super::command::nanoebm;
-use super::desk::Desk;
+use super::workdir::Workdir;
 
 /// A program refuses each command line in a line that holds the parts.
 fn refuses_all(program: &str, cases: &[(&[&str], &[&str])]) {
-    let desk = Desk::new();
+    let workdir = Workdir::new();
     for (args, parts) in cases {
-        desk.refuses(nanoebm(program).args(*args), 2, parts);
+        workdir.refuses(nanoebm(program).args(*args), 2, parts);
     }
 }
 
@@ -87,19 +87,19 @@ fn what_is_no_override_is_explained() {
 
 #[test]
 fn bytes_that_are_no_text_are_refused() {
-    let desk = Desk::new();
-    desk.refuses(nanoebm("train").arg(OsStr::from_bytes(b"model.n_layer=\xff")), 2, &[]);
+    let workdir = Workdir::new();
+    workdir.refuses(nanoebm("train").arg(OsStr::from_bytes(b"model.n_layer=\xff")), 2, &[]);
 }
 
 #[test]
 fn a_file_of_settings_that_is_wrong_is_named() {
-    let desk = Desk::new();
-    std::fs::create_dir_all(desk.path("mine/model")).unwrap();
-    desk.write("mine/model/torn.yaml", "n_layer: [1,\n");
-    desk.write("mine/model/typo.yaml", "defaults: [default]\nn_layers: 3\n");
-    desk.write("mine/model/text.yaml", "just a text\n");
+    let workdir = Workdir::new();
+    std::fs::create_dir_all(workdir.path("mine/model")).unwrap();
+    workdir.write("mine/model/torn.yaml", "n_layer: [1,\n");
+    workdir.write("mine/model/typo.yaml", "defaults: [default]\nn_layers: 3\n");
+    workdir.write("mine/model/text.yaml", "just a text\n");
     for (option, part) in [("torn", "torn.yaml"), ("typo", "n_layers"), ("text", "text.yaml")] {
         let args = ["--config-dir", "mine", &format!("model={option}")];
-        desk.refuses(nanoebm("train").args(args), 2, &[part]);
+        workdir.refuses(nanoebm("train").args(args), 2, &[part]);
     }
 }

@@ -4,14 +4,14 @@ use std::fs;
 
 use serde_json::Value;
 
-use super::desk::{Desk, fixture, shakespeare};
+use super::workdir::{Workdir, fixture, shakespeare};
 
 const KEYS: [&str; 9] =
     ["nll_s1", "nll_s2", "ppl_s1", "ppl_s2", "energy_initial", "energy_final", "energy_gap", "windows", "refine_steps"];
 
 /// The one object that `--json` prints.
-fn report(desk: &Desk, args: &[&str]) -> Value {
-    let done = desk.eval(args).arg("--json").succeeds().says_nothing_on_stderr();
+fn report(workdir: &Workdir, args: &[&str]) -> Value {
+    let done = workdir.eval(args).arg("--json").succeeds().says_nothing_on_stderr();
     assert_eq!(done.stdout.lines().count(), 1, "{}", done.stdout);
     serde_json::from_str(&done.stdout).unwrap()
 }
@@ -23,17 +23,17 @@ fn close(left: &Value, right: &Value, key: &str, tolerance: f64) {
 
 /// The original's checkpoint on the original's text.
 fn original() -> [String; 2] {
-    let checkpoint = format!("checkpoint={}", fixture("a/checkpoint.pt").display());
+    let checkpoint = format!("checkpoint={}", fixture("original/checkpoint.pt").display());
     [checkpoint, format!("data_path={}", shakespeare().display())]
 }
 
 #[test]
 fn the_originals_checkpoint_has_the_originals_numbers() {
-    let desk = Desk::new();
-    let golden: Value = serde_json::from_str(&fs::read_to_string(fixture("a/golden.json")).unwrap()).unwrap();
+    let workdir = Workdir::new();
+    let golden: Value = serde_json::from_str(&fs::read_to_string(fixture("original/golden.json")).unwrap()).unwrap();
     let golden = &golden["cases"]["val_first_200_windows"];
     let [checkpoint, text] = original();
-    let ours = report(&desk, &[&checkpoint, &text, "max_windows=200"]);
+    let ours = report(&workdir, &[&checkpoint, &text, "max_windows=200"]);
     assert_eq!(ours.as_object().unwrap().keys().collect::<Vec<_>>(), KEYS);
     for key in ["nll_s1", "nll_s2"] {
         close(&ours, golden, key, 1e-5);
@@ -48,9 +48,10 @@ fn the_originals_checkpoint_has_the_originals_numbers() {
 
 #[test]
 fn an_override_of_the_model_wins_over_the_file() {
-    let desk = Desk::new();
+    let workdir = Workdir::new();
     let [checkpoint, text] = original();
-    let with = |more: &[&str]| report(&desk, &[&[checkpoint.as_str(), text.as_str(), "max_windows=5"], more].concat());
+    let with =
+        |more: &[&str]| report(&workdir, &[&[checkpoint.as_str(), text.as_str(), "max_windows=5"], more].concat());
     let gap = |more: &[&str]| with(more)["energy_gap"].as_f64().unwrap();
     let theirs = gap(&[]);
     assert!(gap(&["model.refine_reduction=sum"]) > 10.0 * theirs, "each position now descends its own energy");
@@ -61,48 +62,48 @@ fn an_override_of_the_model_wins_over_the_file() {
 
 #[test]
 fn our_checkpoint_needs_nothing_but_its_name() {
-    let desk = Desk::new();
-    desk.train(&["train.max_steps=20", "model.think_lr=0.5"]).succeeds();
-    let checkpoint = desk.arg("checkpoint", "final.pt");
-    let one = report(&desk, &[&checkpoint]);
+    let workdir = Workdir::new();
+    workdir.train(&["train.max_steps=20", "model.think_lr=0.5"]).succeeds();
+    let checkpoint = workdir.arg("checkpoint", "final.pt");
+    let one = report(&workdir, &[&checkpoint]);
     assert_eq!(one["windows"], 600 / 16, "the text it was trained on, its last tenth");
-    let newest = report(&desk, &[]);
+    let newest = report(&workdir, &[]);
     assert_eq!(one, newest);
-    let four = report(&desk, &[&checkpoint, "batch_size=4"]);
+    let four = report(&workdir, &[&checkpoint, "batch_size=4"]);
     KEYS[..6].iter().for_each(|key| close(&one, &four, key, 1e-5));
     ["nll_s1", "nll_s2"].iter().for_each(|key| close(&one, &four, key, 1e-6));
-    let train = report(&desk, &[&checkpoint, "split=train"]);
+    let train = report(&workdir, &[&checkpoint, "split=train"]);
     assert_eq!(train["windows"], 5400 / 16 - usize::from(5400 % 16 == 0));
     assert_ne!(train["nll_s1"], one["nll_s1"]);
-    let half = report(&desk, &[&checkpoint, "dtype=bfloat16"]);
+    let half = report(&workdir, &[&checkpoint, "dtype=bfloat16"]);
     close(&one, &half, "nll_s1", 0.05);
 }
 
 #[test]
 fn people_get_a_table() {
-    let desk = Desk::new();
-    desk.train(&[]).succeeds();
-    let done = desk.eval(&["max_windows=3"]).succeeds().says("System 1").says("System 2").says("bits/char");
+    let workdir = Workdir::new();
+    workdir.train(&[]).succeeds();
+    let done = workdir.eval(&["max_windows=3"]).succeeds().says("System 1").says("System 2").says("bits/char");
     assert!(done.stdout.contains("3 windows") && done.stdout.contains("step 6"), "{}", done.stdout);
 }
 
 #[test]
 fn energies_tell_text_from_noise() {
-    let desk = Desk::new();
+    let workdir = Workdir::new();
     let [checkpoint, text] = original();
-    let ours = report(&desk, &[&checkpoint, &text, "max_windows=40", "separation=true", "batch_size=8"]);
+    let ours = report(&workdir, &[&checkpoint, &text, "max_windows=40", "separation=true", "batch_size=8"]);
     let auroc = |corruption: &str, by: &str| ours["separation"][corruption][by].as_f64().unwrap();
     assert!(auroc("uniform_noise", "nll") > 0.99, "{ours}");
     for corruption in ["one_character", "shuffled_words"] {
         assert!((0.5..1.0).contains(&auroc(corruption, "nll")), "{ours}");
     }
-    let same = report(&desk, &[&checkpoint, &text, "max_windows=40", "separation=true", "batch_size=8"]);
+    let same = report(&workdir, &[&checkpoint, &text, "max_windows=40", "separation=true", "batch_size=8"]);
     assert_eq!(ours, same, "two models are compared on the same corruptions");
     let next = ["max_windows=40", "separation=true", "batch_size=8", "model.contrastive_energy=next_token"];
-    let next = report(&desk, &[&[checkpoint.as_str(), &text], &next[..]].concat());
+    let next = report(&workdir, &[&[checkpoint.as_str(), &text], &next[..]].concat());
     assert_eq!(next["separation"]["one_character"]["nll"], ours["separation"]["one_character"]["nll"]);
     assert_ne!(next["separation"]["one_character"]["energy"], ours["separation"]["one_character"]["energy"]);
-    let table = desk.eval(&[&checkpoint, &text, "max_windows=8", "separation=true"]).succeeds().stdout;
+    let table = workdir.eval(&[&checkpoint, &text, "max_windows=8", "separation=true"]).succeeds().stdout;
     assert!(table.contains("AUROC") && table.contains("one character changed"), "{table}");
 }
 
@@ -118,11 +119,11 @@ fn number(row: &Value, key: &str) -> f64 {
 
 #[test]
 fn numbers_of_steps_stand_side_by_side() {
-    let desk = Desk::new();
-    let golden: Value = serde_json::from_str(&fs::read_to_string(fixture("a/golden.json")).unwrap()).unwrap();
+    let workdir = Workdir::new();
+    let golden: Value = serde_json::from_str(&fs::read_to_string(fixture("original/golden.json")).unwrap()).unwrap();
     let golden = &golden["cases"]["val_first_200_windows"];
     let [checkpoint, text] = original();
-    let with = |more: &str| report(&desk, &[&checkpoint, &text, "max_windows=200", more]);
+    let with = |more: &str| report(&workdir, &[&checkpoint, &text, "max_windows=200", more]);
     let ours = with("steps=4,0,2,2");
     assert_eq!(ours, with("steps=[0, 2, 4]"));
     assert_eq!(ours.as_object().unwrap().keys().take(9).collect::<Vec<_>>(), KEYS);
@@ -158,9 +159,10 @@ fn numbers_of_steps_stand_side_by_side() {
 /// The early stop, the mean over positions and soft tokens are each window's own, however many go through at a time.
 #[test]
 fn the_batch_size_changes_nothing() {
-    let desk = Desk::new();
+    let workdir = Workdir::new();
     let [checkpoint, text] = original();
-    let with = |more: &[&str]| report(&desk, &[&[checkpoint.as_str(), text.as_str(), "max_windows=20"], more].concat());
+    let with =
+        |more: &[&str]| report(&workdir, &[&[checkpoint.as_str(), text.as_str(), "max_windows=20"], more].concat());
     let early = ["steps=8", "model.think_lr=50", "model.energy_convergence_threshold=0.13"];
     let soft = ["steps=2", "model.think_lr=500", "model.use_soft_tokens=true"];
     for settings in [&early, &soft] {
@@ -180,10 +182,11 @@ fn the_batch_size_changes_nothing() {
 
 #[test]
 fn rows_come_as_csv() {
-    let desk = Desk::new();
+    let workdir = Workdir::new();
     let [checkpoint, text] = original();
     let csv = |more: &str| {
-        let done = desk.eval(&[&checkpoint, &text, "max_windows=4", more, "--csv"]).succeeds().says_nothing_on_stderr();
+        let done =
+            workdir.eval(&[&checkpoint, &text, "max_windows=4", more, "--csv"]).succeeds().says_nothing_on_stderr();
         done.stdout.lines().map(str::to_owned).collect::<Vec<_>>()
     };
     let lines = csv("steps=0,1,2");
@@ -196,9 +199,9 @@ fn rows_come_as_csv() {
 
 #[test]
 fn the_tables_fit_a_terminal() {
-    let desk = Desk::new();
+    let workdir = Workdir::new();
     let [checkpoint, text] = original();
-    let done = desk.eval(&[&checkpoint, &text, "max_windows=8", "steps=0,1,16"]).succeeds();
+    let done = workdir.eval(&[&checkpoint, &text, "max_windows=8", "steps=0,1,16"]).succeeds();
     let (_, tables) = done.stdout.split_once("characters\n").unwrap();
     assert!(tables.lines().all(|line| line.chars().count() <= 80), "{tables}");
     for part in
@@ -210,10 +213,10 @@ fn the_tables_fit_a_terminal() {
 
 #[test]
 fn contradictions_and_bad_lists_are_refused() {
-    let desk = Desk::new();
+    let workdir = Workdir::new();
     let [checkpoint, text] = original();
     let refuses = |args: &[&str], parts: &[&str]| {
-        desk.refuses(desk.eval(&[&[checkpoint.as_str(), text.as_str()], args].concat()), 2, parts);
+        workdir.refuses(workdir.eval(&[&[checkpoint.as_str(), text.as_str()], args].concat()), 2, parts);
     };
     refuses(&["steps=0,1", "refine_steps=4"], &["steps=0,1", "refine_steps=4", "give one"]);
     refuses(&["steps=0,-1"], &["steps=0,-1", "0 or more"]);
@@ -225,37 +228,39 @@ fn contradictions_and_bad_lists_are_refused() {
 
 #[test]
 fn weights_that_follow_the_text_expect_more_of_it() {
-    let desk = Desk::new();
+    let workdir = Workdir::new();
     let [checkpoint, text] = original();
-    let frozen = report(&desk, &[&checkpoint, &text, "max_windows=200"]);
+    let frozen = report(&workdir, &[&checkpoint, &text, "max_windows=200"]);
     for (weights, alpha) in [("all", 0.15), ("head", 1.0)] {
         let args = [&checkpoint, &text, "max_windows=200", "context_steps=1", &format!("context_weights={weights}")];
-        let followed = report(&desk, &args);
+        let followed = report(&workdir, &args);
         let gain = frozen["nll_s1"].as_f64().unwrap() - followed["nll_s1"].as_f64().unwrap();
         assert!(gain > 0.01, "{weights}: {gain}");
         assert_eq!(followed["context_alpha"], alpha);
-        assert_eq!(report(&desk, &args), followed, "it repeats");
+        assert_eq!(report(&workdir, &args), followed, "it repeats");
         let separation = |more: &[&str]| {
             let args = [&[&*checkpoint, &*text, "max_windows=20", "separation=true"], more].concat();
-            report(&desk, &args)["separation"].clone()
+            report(&workdir, &args)["separation"].clone()
         };
         assert_eq!(separation(&["context_steps=1"]), separation(&[]), "what is measured next has read nothing");
         // The first chunk is scored by the trained weights.
-        let first = |more: &[&str]| report(&desk, &[&[&*checkpoint, &*text, "max_windows=4"], more].concat());
+        let first = |more: &[&str]| report(&workdir, &[&[&*checkpoint, &*text, "max_windows=4"], more].concat());
         close(&first(&["context_steps=1"]), &first(&["batch_size=4"]), "nll_s1", 1e-6);
     }
-    desk.eval(&[&checkpoint, &text, "max_windows=4", "context_steps=2"])
+    workdir
+        .eval(&[&checkpoint, &text, "max_windows=4", "context_steps=2"])
         .succeeds()
         .says("The weights (all) follow the text; steps after every 4 windows: 2, α = 0.15");
 }
 
 #[test]
 fn weights_follow_only_where_gradients_are_known() {
-    let desk = Desk::new();
-    desk.train(&["train.max_steps=0"]).succeeds();
-    desk.eval(&["context_steps=1"])
+    let workdir = Workdir::new();
+    workdir.train(&["train.max_steps=0"]).succeeds();
+    workdir
+        .eval(&["context_steps=1"])
         .fails(1)
         .stderr_has("context_steps needs a checkpoint of a training that has begun");
-    desk.eval(&["context_steps=-1"]).fails(2).stderr_has("context_steps");
-    desk.eval(&["context_weights=tail"]).fails(2).stderr_has("all").stderr_has("head");
+    workdir.eval(&["context_steps=-1"]).fails(2).stderr_has("context_steps");
+    workdir.eval(&["context_weights=tail"]).fails(2).stderr_has("all").stderr_has("head");
 }

@@ -8,8 +8,8 @@ use nanoebm::nn::pass::Pass;
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor, no_grad};
 
-use super::desk::{Desk, losses, metrics};
 use super::python::TORCH;
+use super::workdir::{Workdir, losses, metrics};
 
 /// What PyTorch says about a checkpoint of ours.
 fn pytorch(checkpoint: &Path, args: &[&str]) -> Value {
@@ -42,57 +42,57 @@ const IDX: [i64; 16] = [0, 1, 5, 9, 2, 40, 54, 7, 7, 13, 21, 34, 3, 50, 6, 11];
 
 #[test]
 fn pytorch_goes_on_from_a_fresh_checkpoint_and_we_go_on_from_its() {
-    let desk = Desk::new();
-    desk.train(&["train.max_steps=5"]).succeeds();
-    let (ours, theirs, text) = (desk.result("final.pt"), desk.path("theirs.pt"), desk.path("text.txt"));
+    let workdir = Workdir::new();
+    workdir.train(&["train.max_steps=5"]).succeeds();
+    let (ours, theirs, text) = (workdir.result("final.pt"), workdir.path("theirs.pt"), workdir.path("text.txt"));
     let idx = json!([IDX]).to_string();
     let [theirs_arg, text_arg] = [&theirs, &text].map(|path| path.to_str().unwrap());
     let seen = pytorch(&ours, &["--idx", &idx, "--text", text_arg, "--steps", "3", "--resave", theirs_arg]);
     assert_eq!(seen["step"], 5);
     assert_same_energies(&ours, &seen, &IDX);
 
-    std::fs::remove_dir_all(desk.path("out_ebt")).unwrap();
-    let resume = desk.train(&["load_checkpoint=theirs.pt", "train.max_steps=12", "model=upstream"]).succeeds();
+    std::fs::remove_dir_all(workdir.path("out_ebt")).unwrap();
+    let resume = workdir.train(&["load_checkpoint=theirs.pt", "train.max_steps=12", "model=upstream"]).succeeds();
     resume.says("at step 8").says("does not record the data order");
-    assert_eq!(metrics(&desk.run())[0]["step"], 8);
-    assert_eq!(losses(&desk.run()).len(), 4);
+    assert_eq!(metrics(&workdir.run())[0]["step"], 8);
+    assert_eq!(losses(&workdir.run()).len(), 4);
 }
 
 #[test]
 fn pytorch_reads_a_resumed_checkpoint_and_we_read_a_compiled_models() {
-    let desk = Desk::new();
+    let workdir = Workdir::new();
     let upstream = ["model=upstream", "model.bias=false", "train.grad_accum_steps=2"];
-    desk.train(&[&upstream[..], &["train.max_steps=4"]].concat()).succeeds();
-    let resume = [&desk.arg("load_checkpoint", "final.pt"), "train.max_steps=10"];
-    desk.train(&[&upstream[..], &resume].concat()).succeeds();
-    let (ours, compiled) = (desk.result("final.pt"), desk.path("compiled.pt"));
+    workdir.train(&[&upstream[..], &["train.max_steps=4"]].concat()).succeeds();
+    let resume = [&workdir.arg("load_checkpoint", "final.pt"), "train.max_steps=10"];
+    workdir.train(&[&upstream[..], &resume].concat()).succeeds();
+    let (ours, compiled) = (workdir.result("final.pt"), workdir.path("compiled.pt"));
     let seen = pytorch(&ours, &["--idx", &json!([IDX]).to_string(), "--compile-prefix", compiled.to_str().unwrap()]);
     assert_eq!(seen["step"], 10);
     assert_same_energies(&ours, &seen, &IDX);
 
     let report = |checkpoint: &Path| {
         let checkpoint = format!("checkpoint={}", checkpoint.display());
-        desk.eval(&["--json", "data_path=text.txt", &checkpoint]).succeeds().stdout
+        workdir.eval(&["--json", "data_path=text.txt", &checkpoint]).succeeds().stdout
     };
     assert_eq!(report(&compiled), report(&ours), "model=upstream is the original's behaviour");
 }
 
 #[test]
 fn what_pytorch_would_run_is_refused_and_named() {
-    let desk = Desk::new();
-    let executed = TORCH.judge("foreign.py", desk.dir(), &[]);
+    let workdir = Workdir::new();
+    let executed = TORCH.judge("foreign.py", workdir.dir(), &[]);
     for (file, asked) in
         [("system.pt", "posix.system"), ("eval.pt", "__builtin__.eval"), ("exec.pt", "__builtin__.exec")]
     {
         assert_eq!(executed[file], true, "PyTorch ran {file}");
         let asks = format!("asks for {asked}, ");
-        desk.refuses(desk.sample(&[&format!("checkpoint={file}")]), 1, &[file, &asks]);
-        desk.refuses(desk.train(&[&format!("load_checkpoint={file}")]), 1, &[file, &asks]);
+        workdir.refuses(workdir.sample(&[&format!("checkpoint={file}")]), 1, &[file, &asks]);
+        workdir.refuses(workdir.train(&[&format!("load_checkpoint={file}")]), 1, &[file, &asks]);
     }
-    assert!(!desk.path("ran").exists());
+    assert!(!workdir.path("ran").exists());
     for (file, reason) in
         [("legacy.pt", "old format"), ("script.pt", "TorchScript"), ("имя.pt", "no usable \"config\"")]
     {
-        desk.refuses(desk.sample(&[&format!("checkpoint={file}")]), 1, &[file, reason]);
+        workdir.refuses(workdir.sample(&[&format!("checkpoint={file}")]), 1, &[file, reason]);
     }
 }

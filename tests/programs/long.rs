@@ -5,8 +5,8 @@
 use std::fs;
 use std::time::Instant;
 
-use super::desk::{Desk, list, metrics, names};
-use super::dice::setting;
+use super::random::setting;
+use super::workdir::{Workdir, list, metrics, names};
 
 /// A process's memory in kB.
 fn rss(pid: u32) -> f64 {
@@ -26,7 +26,7 @@ fn slope(points: &[(f64, f64)]) -> f64 {
 #[test]
 fn a_long_run_stays_as_it_was() {
     let steps = setting("NANOEBM_LONG_STEPS", 1000u32);
-    let (desk, mark) = (Desk::new(), (steps / 20).max(1));
+    let (workdir, mark) = (Workdir::new(), (steps / 20).max(1));
     let settings = [
         format!("train.max_steps={steps}"),
         format!("train.log_interval={}", (mark / 10).max(1)),
@@ -35,20 +35,20 @@ fn a_long_run_stays_as_it_was() {
         "model.contrastive_type=pcd".to_owned(),
         "tensorboard=true".to_owned(),
     ];
-    let mut running = desk.train(&settings.each_ref().map(String::as_str)).starts();
+    let mut running = workdir.train(&settings.each_ref().map(String::as_str)).starts();
     let (mut memory, mut times, mut files, mut began) = (Vec::new(), Vec::new(), Vec::new(), Instant::now());
     for step in (mark..steps).step_by(mark as usize) {
         running = running.until_step(step);
         memory.push((f64::from(step), rss(running.id())));
         times.push(1e3 * began.elapsed().as_secs_f64() / f64::from(mark));
-        files.push(names(&desk.run()).iter().filter(|name| name.ends_with(".pt")).count());
+        files.push(names(&workdir.run()).iter().filter(|name| name.ends_with(".pt")).count());
         began = Instant::now();
     }
     running.ends().exits(0);
     let settled = &memory[memory.len() / 4..]; // after the first allocations
     let (slope, last) = (slope(settled), memory[memory.len() - 1].1 / 1e3);
     let (first_ms, last_ms) = (times[1], times[times.len() - 1]); // the first mark has the start in it
-    let run = desk.run();
+    let run = workdir.run();
     let rows = metrics(&run).len();
     let bytes: u64 = list(&run).iter().map(|path| fs::metadata(path).unwrap().len()).sum();
     println!(

@@ -4,14 +4,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod command;
-mod desk;
-mod dice;
+mod faults;
 #[path = "../common/golden.rs"]
 #[allow(dead_code)] // each suite has use for a part of it
 mod golden;
 #[path = "../common/python.rs"]
 mod python;
-mod shim;
+mod random;
+mod workdir;
 
 mod addition;
 mod bad_files;
@@ -20,13 +20,14 @@ mod compare;
 mod disk;
 mod doctor;
 mod eval;
+mod examples;
 mod families;
 mod interchange;
 mod kill;
 mod long;
 mod nonfinite;
+mod other_machines;
 mod overrides;
-mod places;
 mod provenance;
 mod readme;
 mod repeat;

@@ -3,14 +3,14 @@
 use std::fs;
 
 use super::command::nanoebm;
-use super::desk::{Desk, losses, metrics, names, walk};
+use super::workdir::{Workdir, losses, metrics, names, walk};
 
 /// Runs the tiny model with these settings; every loss is finite, and the last step is System 2's.
 fn trains_with(overrides: &[&str]) {
-    let desk = Desk::new();
-    desk.train(overrides).succeeds().says_nothing_on_stderr();
-    assert_eq!(losses(&desk.run()).len(), 6, "{overrides:?}");
-    let last = metrics(&desk.run()).pop().unwrap();
+    let workdir = Workdir::new();
+    workdir.train(overrides).succeeds().says_nothing_on_stderr();
+    assert_eq!(losses(&workdir.run()).len(), 6, "{overrides:?}");
+    let last = metrics(&workdir.run()).pop().unwrap();
     for key in ["nll_s1", "nll_s2", "initial_energy", "final_energy", "energy_gap", "grad_norm", "alpha"] {
         assert!(last[key].is_f64(), "{overrides:?}: {key} in {last:?}");
     }
@@ -44,19 +44,19 @@ fn what_is_switched_on_by_request_trains() {
 #[test]
 fn contrastive_training_is_switched_on_by_its_type() {
     for kind in ["cd", "pcd", "fast_pcd"] {
-        let desk = Desk::new();
+        let workdir = Workdir::new();
         let contrastive = format!("model.contrastive_type={kind}");
-        desk.train(&[&contrastive, "model.contrastive_k=2"]).succeeds().says("model.use_contrastive=false");
-        assert!(metrics(&desk.run()).pop().unwrap()["cd_loss"].is_f64(), "{kind}");
+        workdir.train(&[&contrastive, "model.contrastive_k=2"]).succeeds().says("model.use_contrastive=false");
+        assert!(metrics(&workdir.run()).pop().unwrap()["cd_loss"].is_f64(), "{kind}");
     }
 }
 
 #[test]
 fn a_learnable_alpha_learns_and_a_fixed_one_does_not() {
     let alphas = |learnable: &str| {
-        let desk = Desk::new();
-        desk.train(&[learnable]).succeeds();
-        metrics(&desk.run()).iter().map(|row| row["alpha"].as_f64().unwrap()).collect::<Vec<_>>()
+        let workdir = Workdir::new();
+        workdir.train(&[learnable]).succeeds();
+        metrics(&workdir.run()).iter().map(|row| row["alpha"].as_f64().unwrap()).collect::<Vec<_>>()
     };
     let fixed = alphas("model.alpha_learnable=false");
     assert!(fixed.iter().all(|alpha| alpha == &fixed[0]));
@@ -66,15 +66,15 @@ fn a_learnable_alpha_learns_and_a_fixed_one_does_not() {
 
 #[test]
 fn cfg_prints_yaml_and_makes_nothing() {
-    let desk = Desk::new();
-    let before = walk(desk.dir());
+    let workdir = Workdir::new();
+    let before = walk(workdir.dir());
     for program in ["train", "sample", "eval"] {
-        let done = nanoebm(program).arg("--cfg").in_dir(desk.dir()).succeeds().says_nothing_on_stderr();
+        let done = nanoebm(program).arg("--cfg").in_dir(workdir.dir()).succeeds().says_nothing_on_stderr();
         let config: serde_json::Value = serde_yaml::from_str(&done.stdout).unwrap();
         assert_eq!(config["out_dir"], "out_ebt", "{program}");
     }
-    desk.train(&["--cfg", "model=upstream"]).succeeds().says("  refine_reduction: mean").says("  n_embd: 16");
-    assert_eq!(walk(desk.dir()), before);
+    workdir.train(&["--cfg", "model=upstream"]).succeeds().says("  refine_reduction: mean").says("  n_embd: 16");
+    assert_eq!(walk(workdir.dir()), before);
 }
 
 #[test]
@@ -108,21 +108,22 @@ fn version_and_short_flags_work() {
 
 #[test]
 fn a_multirun_makes_a_run_of_each_value() {
-    let desk = Desk::new();
-    desk.train(&["-m", "train.seed=1,2", "train.max_steps=2"]).succeeds().says("Run 1 of 2").says("Run 2 of 2");
-    let seeds: Vec<_> = desk.runs().iter().map(|run| fs::read_to_string(run.join("overrides.yaml")).unwrap()).collect();
+    let workdir = Workdir::new();
+    workdir.train(&["-m", "train.seed=1,2", "train.max_steps=2"]).succeeds().says("Run 1 of 2").says("Run 2 of 2");
+    let seeds: Vec<_> =
+        workdir.runs().iter().map(|run| fs::read_to_string(run.join("overrides.yaml")).unwrap()).collect();
     assert_eq!(seeds.len(), 2);
     assert!(seeds[0].contains("- train.seed=1\n") && seeds[1].contains("- train.seed=2\n"), "{seeds:?}");
-    for run in desk.runs() {
+    for run in workdir.runs() {
         assert_eq!(names(&run), ["config.yaml", "final.pt", "metrics.jsonl", "overrides.yaml"]);
     }
 }
 
 #[test]
 fn the_users_own_presets_are_used() {
-    let desk = Desk::new();
-    fs::create_dir_all(desk.path("mine/model")).unwrap();
-    desk.write("mine/model/wide.yaml", "defaults: [default]\nn_embd: 600\n");
+    let workdir = Workdir::new();
+    fs::create_dir_all(workdir.path("mine/model")).unwrap();
+    workdir.write("mine/model/wide.yaml", "defaults: [default]\nn_embd: 600\n");
     let wide = ["--config-dir", "mine", "model=wide", "--cfg"];
-    nanoebm("train").args(wide).in_dir(desk.dir()).succeeds().says("  n_embd: 600").says("  n_layer: 6");
+    nanoebm("train").args(wide).in_dir(workdir.dir()).succeeds().says("  n_embd: 600").says("  n_layer: 6");
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::command::nanoebm;
-use super::desk::{Desk, TINY};
+use super::workdir::{TINY, Workdir};
 
 /// The README first, then the guide, which go on from each other's checkpoints; then every other page by its name.
 fn pages() -> Vec<String> {
@@ -57,7 +57,7 @@ fn words(line: &str) -> Vec<String> {
 
 #[test]
 fn every_command_of_the_readme_and_the_docs_runs() {
-    let desk = Desk::new();
+    let workdir = Workdir::new();
     let mut all = Vec::new();
     for command in pages().iter().flat_map(|page| commands(page)) {
         // Once is enough of what several pages say.
@@ -80,7 +80,7 @@ fn every_command_of_the_readme_and_the_docs_runs() {
             "doctor" => &[],
             other => panic!("{other} is not a program of the docs"),
         };
-        nanoebm(program).args(args).args(smaller).in_dir(desk.dir()).succeeds();
+        nanoebm(program).args(args).args(smaller).in_dir(workdir.dir()).succeeds();
     }
 }
 
@@ -93,7 +93,7 @@ fn every_override_of_the_guide_trains() {
     let overrides: Vec<&str> = block.lines().filter_map(|line| line.split_whitespace().next()).skip(1).collect();
     assert!(overrides.len() >= 10, "{overrides:?}");
     for given in overrides {
-        let desk = Desk::new();
-        nanoebm("train").args([given]).args(TINY).in_dir(desk.dir()).succeeds();
+        let workdir = Workdir::new();
+        nanoebm("train").args([given]).args(TINY).in_dir(workdir.dir()).succeeds();
     }
 }

@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::desk::{Desk, TINY, losses, metrics};
+use super::workdir::{TINY, Workdir, losses, metrics};
 
 const KINDS: [&[&str]; 4] = [
     &["model.dropout=0.1"],
@@ -19,17 +19,17 @@ const LARGER: [&str; 5] =
     ["model.n_embd=64", "model.n_layer=2", "data.block_size=64", "data.batch_size=16", "train.max_steps=8"];
 
 /// A run's losses and metrics, and its checkpoint.
-fn run(kind: &[&str], more: &[&str], threads: &str) -> Desk {
-    let desk = Desk::new();
+fn run(kind: &[&str], more: &[&str], threads: &str) -> Workdir {
+    let workdir = Workdir::new();
     let often = ["train.eval_interval=4", "save_interval=4"];
-    desk.train(&[kind, more, &often].concat()).env("OMP_NUM_THREADS", threads).succeeds();
-    desk
+    workdir.train(&[kind, more, &often].concat()).env("OMP_NUM_THREADS", threads).succeeds();
+    workdir
 }
 
-fn assert_same_bytes(left: &Desk, right: &Desk) {
+fn assert_same_bytes(left: &Workdir, right: &Workdir) {
     assert_eq!(metrics(&left.run()), metrics(&right.run()));
     for name in ["final.pt", "best.pt", "ckpt_step_4.pt", "config.yaml", "overrides.yaml"] {
-        let [a, b] = [left, right].map(|desk| fs::read(desk.result(name)).unwrap());
+        let [a, b] = [left, right].map(|workdir| fs::read(workdir.result(name)).unwrap());
         assert!(a == b, "{name} differs");
     }
 }
@@ -62,7 +62,7 @@ fn another_build_writes_the_same_bytes() {
     let other = std::env::var("NANOEBM_OTHER_TRAIN").expect("NANOEBM_OTHER_TRAIN, the path of another train");
     for (more, threads) in [(&[][..], "1"), (&LARGER[..], "1"), (&LARGER[..], "2")] {
         for kind in KINDS {
-            let (ours, theirs) = (run(kind, more, threads), Desk::new());
+            let (ours, theirs) = (run(kind, more, threads), Workdir::new());
             let settings = [&TINY, kind, more, &["train.eval_interval=4", "save_interval=4"]].concat();
             theirs.other(Path::new(&other)).args(settings).env("OMP_NUM_THREADS", threads).succeeds();
             assert_same_bytes(&ours, &theirs);

@@ -4,14 +4,14 @@ use std::fs;
 
 use torch_pt::{Archive, Storage};
 
-use super::desk::{Desk, assert_same_checkpoint, fixture, list, losses, metrics, names, shakespeare};
+use super::workdir::{Workdir, assert_same_checkpoint, fixture, list, losses, metrics, names, shakespeare};
 
 /// Trains 60 steps at once and 30 + 30 steps with the same settings; all numbers and tensors must be equal.
 fn goes_on_exactly(overrides: &[&str]) {
-    let train = |desk: &Desk, more: &[&str]| {
-        desk.train(&[&["model.dropout=0.1"], overrides, more].concat()).succeeds();
+    let train = |workdir: &Workdir, more: &[&str]| {
+        workdir.train(&[&["model.dropout=0.1"], overrides, more].concat()).succeeds();
     };
-    let (whole, halves) = (Desk::new(), Desk::new());
+    let (whole, halves) = (Workdir::new(), Workdir::new());
     train(&whole, &["train.max_steps=60"]);
     train(&halves, &["train.max_steps=30"]);
     let checkpoint = halves.arg("load_checkpoint", "final.pt");
@@ -69,7 +69,7 @@ fn persistent_chains_go_on() {
 
 #[test]
 fn a_run_goes_on_from_a_checkpoint_on_the_way() {
-    let (whole, again) = (Desk::new(), Desk::new());
+    let (whole, again) = (Workdir::new(), Workdir::new());
     whole.train(&["train.max_steps=20"]).succeeds();
     again.train(&["train.max_steps=20", "save_interval=8"]).succeeds();
     let checkpoint = again.arg("load_checkpoint", "ckpt_step_8.pt");
@@ -80,25 +80,25 @@ fn a_run_goes_on_from_a_checkpoint_on_the_way() {
 
 #[test]
 fn another_out_dir_is_obeyed() {
-    let (whole, desk) = (Desk::new(), Desk::new());
+    let (whole, workdir) = (Workdir::new(), Workdir::new());
     whole.train(&["train.max_steps=12"]).succeeds();
-    desk.train(&[]).succeeds();
-    let before = fs::read(desk.result("final.pt")).unwrap();
-    let checkpoint = desk.arg("load_checkpoint", "final.pt");
-    desk.train(&["train.max_steps=12", &checkpoint, "out_dir=elsewhere"]).succeeds();
-    assert_eq!(fs::read(desk.result("final.pt")).unwrap(), before, "the run that it came from stays as it was");
-    let run = &list(&desk.path("elsewhere"))[0];
+    workdir.train(&[]).succeeds();
+    let before = fs::read(workdir.result("final.pt")).unwrap();
+    let checkpoint = workdir.arg("load_checkpoint", "final.pt");
+    workdir.train(&["train.max_steps=12", &checkpoint, "out_dir=elsewhere"]).succeeds();
+    assert_eq!(fs::read(workdir.result("final.pt")).unwrap(), before, "the run that it came from stays as it was");
+    let run = &list(&workdir.path("elsewhere"))[0];
     assert_eq!(metrics(run), metrics(&whole.run())[6..]);
 }
 
 #[test]
 fn runs_of_a_multirun_go_on_side_by_side() {
-    let desk = Desk::new();
-    desk.train(&[]).succeeds();
-    let before = fs::read(desk.result("final.pt")).unwrap();
-    let checkpoint = desk.arg("load_checkpoint", "final.pt");
-    desk.train(&["-m", "train.max_steps=8", &checkpoint, "train.learning_rate=1e-3,1e-4"]).succeeds();
-    let runs = desk.runs();
+    let workdir = Workdir::new();
+    workdir.train(&[]).succeeds();
+    let before = fs::read(workdir.result("final.pt")).unwrap();
+    let checkpoint = workdir.arg("load_checkpoint", "final.pt");
+    workdir.train(&["-m", "train.max_steps=8", &checkpoint, "train.learning_rate=1e-3,1e-4"]).succeeds();
+    let runs = workdir.runs();
     assert_eq!(runs.len(), 3);
     assert_eq!(fs::read(runs[0].join("final.pt")).unwrap(), before);
     assert!(runs[1..].iter().all(|run| metrics(run).iter().map(|row| &row["step"]).eq(&[6, 7])));
@@ -106,39 +106,39 @@ fn runs_of_a_multirun_go_on_side_by_side() {
 
 #[test]
 fn a_metrics_file_that_a_crash_cut_short_goes_on() {
-    let desk = Desk::new();
-    desk.train(&["train.max_steps=10"]).succeeds();
-    let path = desk.result("metrics.jsonl");
+    let workdir = Workdir::new();
+    workdir.train(&["train.max_steps=10"]).succeeds();
+    let path = workdir.result("metrics.jsonl");
     let mut text = fs::read_to_string(&path).unwrap();
     text.push_str("{\"step\":10,\"lo");
     fs::write(&path, text).unwrap();
-    desk.train(&["train.max_steps=14", &desk.arg("load_checkpoint", "final.pt")]).succeeds();
-    assert_eq!(losses(&desk.run()).len(), 14);
+    workdir.train(&["train.max_steps=14", &workdir.arg("load_checkpoint", "final.pt")]).succeeds();
+    assert_eq!(losses(&workdir.run()).len(), 14);
 }
 
 #[test]
 fn the_originals_checkpoint_goes_on_in_a_run_of_its_own() {
-    let desk = Desk::new();
-    let resume = original(&desk, &["train.max_steps=405"]);
-    let done = desk.train(&resume.iter().map(String::as_str).collect::<Vec<_>>()).succeeds();
+    let workdir = Workdir::new();
+    let resume = original(&workdir, &["train.max_steps=405"]);
+    let done = workdir.train(&resume.iter().map(String::as_str).collect::<Vec<_>>()).succeeds();
     done.says("at step 401").says("does not record the data order");
-    assert_eq!(names(&desk.run()), ["config.yaml", "final.pt", "metrics.jsonl", "overrides.yaml"]);
+    assert_eq!(names(&workdir.run()), ["config.yaml", "final.pt", "metrics.jsonl", "overrides.yaml"]);
     assert_eq!(
-        metrics(&desk.run()).iter().map(|row| row["step"].as_i64().unwrap()).collect::<Vec<_>>(),
+        metrics(&workdir.run()).iter().map(|row| row["step"].as_i64().unwrap()).collect::<Vec<_>>(),
         [401, 402, 403, 404]
     );
-    assert!(losses(&desk.run()).iter().all(|loss| *loss < 3.0), "it starts from what the original learnt");
-    assert_eq!(list(&fixture("a")).len(), 4, "nothing is written beside the original's file");
+    assert!(losses(&workdir.run()).iter().all(|loss| *loss < 3.0), "it starts from what the original learnt");
+    assert_eq!(list(&fixture("original")).len(), 4, "nothing is written beside the original's file");
 }
 
 /// The overrides that the fixture's checkpoint needs.
-pub fn original(desk: &Desk, more: &[&str]) -> Vec<String> {
-    fs::copy(fixture("a/checkpoint.pt"), desk.path("theirs.pt")).unwrap();
+pub fn original(workdir: &Workdir, more: &[&str]) -> Vec<String> {
+    fs::copy(fixture("original/checkpoint.pt"), workdir.path("theirs.pt")).unwrap();
     let shape = ["model=upstream", "model.n_layer=2", "model.n_embd=32", "data.block_size=32"];
     let files = ["load_checkpoint=theirs.pt".to_owned(), format!("data.data_path={}", shakespeare().display())];
     [shape.map(str::to_owned).to_vec(), files.to_vec(), more.iter().map(|s| s.to_string()).collect()].concat()
 }
 
-fn tensors_of(desk: &Desk) -> Vec<Storage> {
-    Archive::read(&desk.result("final.pt")).unwrap().storages
+fn tensors_of(workdir: &Workdir) -> Vec<Storage> {
+    Archive::read(&workdir.result("final.pt")).unwrap().storages
 }

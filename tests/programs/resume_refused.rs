@@ -2,20 +2,20 @@
 
 use std::fs;
 
-use super::desk::{Desk, fixture};
 use super::resume::original;
+use super::workdir::{Workdir, fixture};
 
-/// A desk with one finished run of 6 steps.
-fn trained() -> Desk {
-    let desk = Desk::new();
-    desk.train(&[]).succeeds();
-    desk
+/// A folder with one finished run of 6 steps.
+fn trained() -> Workdir {
+    let workdir = Workdir::new();
+    workdir.train(&[]).succeeds();
+    workdir
 }
 
 #[test]
 fn another_shape_names_the_key() {
-    let desk = trained();
-    let checkpoint = desk.arg("load_checkpoint", "final.pt");
+    let workdir = trained();
+    let checkpoint = workdir.arg("load_checkpoint", "final.pt");
     let other = [
         ("model.n_layer=2", "model.n_layer=1, but this run has 2"),
         ("model.n_embd=32", "model.n_embd=16, but this run has 32"),
@@ -24,79 +24,83 @@ fn another_shape_names_the_key() {
         ("model.bias=false", "model.bias="),
     ];
     for (shape, part) in other {
-        desk.refuses(desk.train(&[&checkpoint, "train.max_steps=12", shape]), 1, &["final.pt", part, "overrides"]);
+        workdir.refuses(
+            workdir.train(&[&checkpoint, "train.max_steps=12", shape]),
+            1,
+            &["final.pt", part, "overrides"],
+        );
     }
 }
 
 #[test]
 fn the_originals_checkpoint_under_another_shape_is_refused() {
-    let desk = Desk::new();
-    let mut resume = original(&desk, &["train.max_steps=405"]);
+    let workdir = Workdir::new();
+    let mut resume = original(&workdir, &["train.max_steps=405"]);
     resume.retain(|o| o != "model.n_layer=2");
-    desk.refuses(desk.train(&[]).args(resume), 1, &["theirs.pt", "model.n_layer=2, but this run has 1"]);
+    workdir.refuses(workdir.train(&[]).args(resume), 1, &["theirs.pt", "model.n_layer=2, but this run has 1"]);
 }
 
 #[test]
 fn another_text_is_refused() {
-    let desk = trained();
-    desk.write("other.txt", "something else entirely\n".repeat(100));
-    let resume = [&desk.arg("load_checkpoint", "final.pt"), "train.max_steps=12", "data.data_path=other.txt"];
-    desk.refuses(desk.train(&resume), 1, &["final.pt", "other.txt", "vocabularies differ"]);
-    let mut theirs = original(&desk, &["train.max_steps=405"]);
+    let workdir = trained();
+    workdir.write("other.txt", "something else entirely\n".repeat(100));
+    let resume = [&workdir.arg("load_checkpoint", "final.pt"), "train.max_steps=12", "data.data_path=other.txt"];
+    workdir.refuses(workdir.train(&resume), 1, &["final.pt", "other.txt", "vocabularies differ"]);
+    let mut theirs = original(&workdir, &["train.max_steps=405"]);
     theirs.push("data.data_path=other.txt".to_owned());
-    desk.refuses(desk.train(&[]).args(theirs), 1, &["theirs.pt", "other.txt", "vocabularies differ"]);
+    workdir.refuses(workdir.train(&[]).args(theirs), 1, &["theirs.pt", "other.txt", "vocabularies differ"]);
 }
 
 #[test]
 fn a_run_that_is_done_is_refused() {
-    let desk = trained();
-    let checkpoint = desk.arg("load_checkpoint", "final.pt");
-    desk.refuses(desk.train(&[&checkpoint]), 1, &["at step 6", "train.max_steps=6", "raise train.max_steps"]);
+    let workdir = trained();
+    let checkpoint = workdir.arg("load_checkpoint", "final.pt");
+    workdir.refuses(workdir.train(&[&checkpoint]), 1, &["at step 6", "train.max_steps=6", "raise train.max_steps"]);
 }
 
 #[test]
 fn what_is_no_checkpoint_is_refused() {
-    let desk = trained();
-    let whole = fs::read(desk.result("final.pt")).unwrap();
+    let workdir = trained();
+    let whole = fs::read(workdir.result("final.pt")).unwrap();
     for (name, length) in
         [("empty.pt", 0), ("short.pt", 100), ("half.pt", whole.len() / 2), ("cut.pt", whole.len() - 1)]
     {
-        desk.write(name, &whole[..length]);
+        workdir.write(name, &whole[..length]);
     }
-    desk.write("other.pt", b"PK\x03\x04 this is not a zip");
-    fs::create_dir(desk.path("folder.pt")).unwrap();
+    workdir.write("other.pt", b"PK\x03\x04 this is not a zip");
+    fs::create_dir(workdir.path("folder.pt")).unwrap();
     for name in ["absent.pt", "folder.pt", "empty.pt", "short.pt", "half.pt", "cut.pt", "other.pt", "text.txt"] {
         let resume = format!("load_checkpoint={name}");
-        desk.refuses(desk.train(&[&resume, "train.max_steps=12"]), 1, &[name]);
+        workdir.refuses(workdir.train(&[&resume, "train.max_steps=12"]), 1, &[name]);
     }
     for name in ["absent.pt", "folder.pt", "half.pt"] {
         let checkpoint = format!("checkpoint={name}");
-        desk.refuses(desk.sample(&[&checkpoint]), 1, &[name]);
-        desk.refuses(desk.eval(&[&checkpoint]), 1, &[name]);
+        workdir.refuses(workdir.sample(&[&checkpoint]), 1, &[name]);
+        workdir.refuses(workdir.eval(&[&checkpoint]), 1, &[name]);
     }
 }
 
 #[test]
 fn a_checkpoint_with_a_damaged_byte_is_refused() {
-    let desk = trained();
-    let whole = fs::read(desk.result("final.pt")).unwrap();
+    let workdir = trained();
+    let whole = fs::read(workdir.result("final.pt")).unwrap();
     let damage = |at: usize| {
         let mut bytes = whole.clone();
         bytes[at] ^= 0x40;
-        desk.write("damaged.pt", bytes);
+        workdir.write("damaged.pt", bytes);
     };
     damage(whole.len() / 2); // in the optimizer, which predicting leaves in the file
-    desk.refuses(desk.train(&["load_checkpoint=damaged.pt", "train.max_steps=9"]), 1, &["damaged.pt"]);
+    workdir.refuses(workdir.train(&["load_checkpoint=damaged.pt", "train.max_steps=9"]), 1, &["damaged.pt"]);
     damage(whole.windows(6).position(|name| name == b"data/0").unwrap() + 500); // in the first weights
-    desk.refuses(desk.eval(&["checkpoint=damaged.pt"]), 1, &["damaged.pt"]);
+    workdir.refuses(workdir.eval(&["checkpoint=damaged.pt"]), 1, &["damaged.pt"]);
 }
 
 #[test]
 fn a_file_of_another_format_is_refused() {
-    let desk = Desk::new();
-    let numbers = fixture("a/golden.safetensors");
-    desk.refuses(
-        desk.train(&[&format!("load_checkpoint={}", numbers.display())]),
+    let workdir = Workdir::new();
+    let numbers = fixture("original/golden.safetensors");
+    workdir.refuses(
+        workdir.train(&[&format!("load_checkpoint={}", numbers.display())]),
         1,
         &["golden.safetensors", "safetensors file"],
     );

@@ -4,75 +4,75 @@ use std::fs;
 
 use serde_json::Value;
 
-use super::desk::{Desk, fixture, shakespeare};
+use super::workdir::{Workdir, fixture, shakespeare};
 
-/// A desk with a model that has learnt a little.
-pub fn trained() -> Desk {
-    let desk = Desk::new();
-    desk.train(&["train.max_steps=40", "train.learning_rate=1e-2", "model.think_lr=0.5"]).succeeds();
-    desk
+/// A folder with a model that has learnt a little.
+pub fn trained() -> Workdir {
+    let workdir = Workdir::new();
+    workdir.train(&["train.max_steps=40", "train.learning_rate=1e-2", "model.think_lr=0.5"]).succeeds();
+    workdir
 }
 
 /// What `sample --quiet` writes after the prompt `First`.
-pub fn text(desk: &Desk, args: &[&str]) -> String {
-    let done = desk.sample(&["--quiet", "prompt=First", "max_new_tokens=60"]).args(args).succeeds();
+pub fn text(workdir: &Workdir, args: &[&str]) -> String {
+    let done = workdir.sample(&["--quiet", "prompt=First", "max_new_tokens=60"]).args(args).succeeds();
     done.says_nothing_on_stderr().stdout
 }
 
 #[test]
 fn quiet_is_the_text_and_nothing_else() {
-    let desk = trained();
-    let written = text(&desk, &["max_new_tokens=25"]);
+    let workdir = trained();
+    let written = text(&workdir, &["max_new_tokens=25"]);
     assert!(written.starts_with("First") && written.ends_with('\n'), "{written:?}");
     assert_eq!(written.chars().count(), 5 + 25 + 1);
-    assert_eq!(text(&desk, &["max_new_tokens=0"]), "First\n");
-    let told = desk.sample(&["prompt=First", "max_new_tokens=25"]).succeeds();
+    assert_eq!(text(&workdir, &["max_new_tokens=0"]), "First\n");
+    let told = workdir.sample(&["prompt=First", "max_new_tokens=25"]).succeeds();
     assert!(told.stdout.contains(&written), "without --quiet the same text is among other lines:\n{}", told.stdout);
     told.says("System 2").says("final.pt").says("step 40");
 }
 
 #[test]
 fn a_seed_decides_the_text() {
-    let desk = trained();
-    assert_eq!(text(&desk, &["seed=1"]), text(&desk, &["seed=1"]));
-    assert_ne!(text(&desk, &["seed=1"]), text(&desk, &["seed=2"]));
+    let workdir = trained();
+    assert_eq!(text(&workdir, &["seed=1"]), text(&workdir, &["seed=1"]));
+    assert_ne!(text(&workdir, &["seed=1"]), text(&workdir, &["seed=2"]));
 }
 
 #[test]
 fn the_best_character_needs_no_luck() {
-    let desk = trained();
-    let best = text(&desk, &["sample=false"]);
-    assert_eq!(text(&desk, &["topk=1", "seed=5"]), best);
-    assert_eq!(text(&desk, &["sample_top_p=0.0001", "seed=6"]), best);
-    assert_eq!(text(&desk, &["sample_temp=0.0001", "seed=7"]), best);
-    assert_ne!(text(&desk, &["sample=true", "topk=null"]), best);
+    let workdir = trained();
+    let best = text(&workdir, &["sample=false"]);
+    assert_eq!(text(&workdir, &["topk=1", "seed=5"]), best);
+    assert_eq!(text(&workdir, &["sample_top_p=0.0001", "seed=6"]), best);
+    assert_eq!(text(&workdir, &["sample_temp=0.0001", "seed=7"]), best);
+    assert_ne!(text(&workdir, &["sample=true", "topk=null"]), best);
 }
 
 #[test]
 fn fast_does_not_think() {
-    let desk = trained();
-    let fast = text(&desk, &["mode=fast"]);
-    assert_eq!(text(&desk, &["use_thinking=false", "seed=3"]), fast, "without thinking the best character is taken");
-    assert_eq!(text(&desk, &["think_steps=0", "sample=false"]), fast);
-    assert_ne!(text(&desk, &["mode=fast", "sample=true"]), fast);
+    let workdir = trained();
+    let fast = text(&workdir, &["mode=fast"]);
+    assert_eq!(text(&workdir, &["use_thinking=false", "seed=3"]), fast, "without thinking the best character is taken");
+    assert_eq!(text(&workdir, &["think_steps=0", "sample=false"]), fast);
+    assert_ne!(text(&workdir, &["mode=fast", "sample=true"]), fast);
     // Hard tokens can only sharpen, so the best character stays; reading the prediction again changes it.
-    assert_eq!(text(&desk, &["think_steps=8", "model.think_lr=5", "sample=false"]), fast);
+    assert_eq!(text(&workdir, &["think_steps=8", "model.think_lr=5", "sample=false"]), fast);
     let deep = ["think_steps=8", "model.think_lr=400", "model.use_soft_tokens=true", "sample=false"];
-    assert_ne!(text(&desk, &deep), fast, "soft tokens think otherwise");
+    assert_ne!(text(&workdir, &deep), fast, "soft tokens think otherwise");
 }
 
 #[test]
 fn k_p_and_temperature_combine() {
-    let desk = trained();
-    let written = text(&desk, &["topk=5", "sample_top_p=0.9", "sample_temp=0.8", "max_new_tokens=80"]);
+    let workdir = trained();
+    let written = text(&workdir, &["topk=5", "sample_top_p=0.9", "sample_temp=0.8", "max_new_tokens=80"]);
     assert_eq!(written.chars().count(), 5 + 80 + 1);
-    text(&desk, &["topk=100000"]);
+    text(&workdir, &["topk=100000"]);
 }
 
 #[test]
 fn several_texts_differ_and_follow_one_another() {
-    let desk = trained();
-    let written = text(&desk, &["num_samples=3", "topk=null", "prompt=Firs"]);
+    let workdir = trained();
+    let written = text(&workdir, &["num_samples=3", "topk=null", "prompt=Firs"]);
     let texts: Vec<&str> = written.split("Firs").filter(|text| !text.is_empty()).collect();
     assert_eq!(written.chars().count(), 3 * (4 + 60 + 1));
     assert!(texts[0] != texts[1] && texts[1] != texts[2], "{texts:?}");
@@ -80,9 +80,9 @@ fn several_texts_differ_and_follow_one_another() {
 
 #[test]
 fn the_originals_model_writes_the_originals_texts() {
-    let desk = Desk::new();
-    let golden: Value = serde_json::from_str(&fs::read_to_string(fixture("a/golden.json")).unwrap()).unwrap();
-    let checkpoint = format!("checkpoint={}", fixture("a/checkpoint.pt").display());
+    let workdir = Workdir::new();
+    let golden: Value = serde_json::from_str(&fs::read_to_string(fixture("original/golden.json")).unwrap()).unwrap();
+    let checkpoint = format!("checkpoint={}", fixture("original/checkpoint.pt").display());
     let data_path = format!("data_path={}", shakespeare().display());
     for mode in ["think", "fast"] {
         let prefix = format!("generate.top1.{mode}.");
@@ -94,18 +94,18 @@ fn the_originals_model_writes_the_originals_texts() {
             let n = format!("max_new_tokens={}", expected.chars().count() - prompt.chars().count());
             let (mode, prompt) = (format!("mode={mode}"), format!("prompt={prompt}"));
             let args = ["--quiet", &checkpoint, &data_path, &mode, &prompt, &n, "topk=1"];
-            assert_eq!(desk.sample(&args).succeeds().stdout, format!("{expected}\n"), "{mode} {prompt}");
+            assert_eq!(workdir.sample(&args).succeeds().stdout, format!("{expected}\n"), "{mode} {prompt}");
         }
     }
 }
 
 #[test]
 fn a_text_is_read_before_writing() {
-    let desk = Desk::new();
-    desk.train(&[]).succeeds();
+    let workdir = Workdir::new();
+    workdir.train(&[]).succeeds();
     let write = |more: &[&str]| {
         let args = [&["max_new_tokens=40", "seed=1"], more].concat();
-        desk.sample(&args).succeeds()
+        workdir.sample(&args).succeeds()
     };
     let plain = write(&["--quiet"]).stdout;
     let read = write(&["--quiet", "context_text=@text.txt", "context_steps=1"]).stdout;
@@ -114,5 +114,5 @@ fn a_text_is_read_before_writing() {
     write(&["context_text=@text.txt", "context_steps=1"]).says("Read 6000 characters");
     // Without a text of its own it is the prompt.
     write(&["prompt=@text.txt", "context_steps=1", "context_weights=head"]).says("Read 6000 characters");
-    desk.sample(&["context_text=@absent.txt", "context_steps=1"]).fails(1).stderr_has("absent.txt");
+    workdir.sample(&["context_text=@absent.txt", "context_steps=1"]).fails(1).stderr_has("absent.txt");
 }

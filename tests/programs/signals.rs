@@ -1,24 +1,24 @@
 //! Ctrl-C and SIGTERM: finish the step, save, say how to go on.
 
 use super::command::{Finished, bash, path_of};
-use super::desk::{Desk, assert_same_checkpoint, metrics};
+use super::workdir::{Workdir, assert_same_checkpoint, metrics};
 
 /// Long enough that the signal arrives in the middle.
 const STEPS: &str = "train.max_steps=250";
 const HOW_TO_GO_ON: &str = "✓ To go on: cargo run --release --bin train -- ";
 
 /// Types the command that an interrupted run printed.
-fn goes_on_as_told(desk: &Desk, stopped: &Finished) {
+fn goes_on_as_told(workdir: &Workdir, stopped: &Finished) {
     let told = stopped.stdout.lines().find_map(|line| line.strip_prefix(HOW_TO_GO_ON));
     let line = format!("\"$0\" {}", told.expect("a line that says how to go on"));
-    bash(&line, [path_of("train")]).in_dir(desk.dir()).succeeds().says("Training complete");
+    bash(&line, [path_of("train")]).in_dir(workdir.dir()).succeeds().says("Training complete");
 }
 
 fn stops_and_goes_on(signal: &str, code: i32) {
-    let (whole, stopped) = (Desk::new(), Desk::new());
+    let (whole, stopped) = (Workdir::new(), Workdir::new());
     // A name that a shell would take apart must come back in one piece.
-    for desk in [&whole, &stopped] {
-        desk.write("it's a text.txt", std::fs::read(desk.path("text.txt")).unwrap());
+    for workdir in [&whole, &stopped] {
+        workdir.write("it's a text.txt", std::fs::read(workdir.path("text.txt")).unwrap());
     }
     let settings = [STEPS, "data.data_path=it's a text.txt", "model.dropout=0.1", "save_interval=100"];
     whole.train(&settings).succeeds();
@@ -42,23 +42,23 @@ fn sigterm_does_the_same() {
 
 #[test]
 fn a_run_may_be_stopped_twice() {
-    let desk = Desk::new();
-    let first = desk.train(&[STEPS]).starts().until_step(5).gets("INT").ends().exits(130);
+    let workdir = Workdir::new();
+    let first = workdir.train(&[STEPS]).starts().until_step(5).gets("INT").ends().exits(130);
     let told = first.stdout.lines().find_map(|line| line.strip_prefix(HOW_TO_GO_ON)).unwrap();
     let line = format!("exec \"$0\" {told}");
-    let second = bash(&line, [path_of("train")]).in_dir(desk.dir()).starts().until_step(30).gets("INT").ends();
+    let second = bash(&line, [path_of("train")]).in_dir(workdir.dir()).starts().until_step(30).gets("INT").ends();
     let second = second.exits(130);
     assert_eq!(second.stdout.matches("load_checkpoint=").count(), 1, "the old checkpoint is not named again");
-    goes_on_as_told(&desk, &second);
-    let steps: Vec<_> = metrics(&desk.run()).iter().map(|row| row["step"].as_i64().unwrap()).collect();
+    goes_on_as_told(&workdir, &second);
+    let steps: Vec<_> = metrics(&workdir.run()).iter().map(|row| row["step"].as_i64().unwrap()).collect();
     assert_eq!(steps, (0..250).collect::<Vec<_>>());
 }
 
 #[test]
 fn accumulated_gradients_are_not_thrown_away() {
-    let desk = Desk::new();
+    let workdir = Workdir::new();
     let settings = [STEPS, "train.grad_accum_steps=5"];
-    let stopped = desk.train(&settings).starts().until_step(11).gets("INT").ends().exits(130);
+    let stopped = workdir.train(&settings).starts().until_step(11).gets("INT").ends().exits(130);
     let saved = stopped.stdout.lines().find_map(|line| line.split_once("ckpt_step_")).expect("a saved checkpoint").1;
     let step: u32 = saved.split('.').next().unwrap().parse().unwrap();
     assert_eq!(step % 5, 0, "step {step} is in the middle of an accumulation");
@@ -66,17 +66,17 @@ fn accumulated_gradients_are_not_thrown_away() {
 
 #[test]
 fn a_second_ctrl_c_ends_it_at_once() {
-    let desk = Desk::new();
+    let workdir = Workdir::new();
     let slow = ["data.batch_size=4000", "train.max_steps=50"];
-    let ended = desk.train(&slow).starts().until_step(0).gets("INT").gets("INT").ends();
+    let ended = workdir.train(&slow).starts().until_step(0).gets("INT").gets("INT").ends();
     assert_eq!(ended.code, None, "killed by the signal");
     assert!(!ended.stdout.contains("Saved checkpoint"), "{}", ended.stdout);
 }
 
 #[test]
 fn a_signal_ends_the_whole_multirun() {
-    let desk = Desk::new();
+    let workdir = Workdir::new();
     let several = ["-m", STEPS, "train.seed=1,2,3"];
-    desk.train(&several).starts().until_step(5).gets("INT").ends().exits(130);
-    assert_eq!(desk.runs().len(), 1);
+    workdir.train(&several).starts().until_step(5).gets("INT").ends().exits(130);
+    assert_eq!(workdir.runs().len(), 1);
 }

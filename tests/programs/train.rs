@@ -3,16 +3,16 @@
 use std::fs;
 
 use super::command::{bash, path_of};
-use super::desk::{Desk, TINY, list, losses, metrics, names};
 use super::python::TRACKERS;
+use super::workdir::{TINY, Workdir, list, losses, metrics, names};
 
 const COLUMNS: [&str; 10] = ["step", "loss", "ppl", "lr", "alpha", "Egap", "E0", "EK", "t/fwd", "t/bwd"];
 
 #[test]
 fn a_run_leaves_its_settings_its_metrics_and_its_checkpoints() {
-    let desk = Desk::new();
-    desk.train(&["train.eval_interval=3", "train.seed=7"]).succeeds();
-    let run = desk.run();
+    let workdir = Workdir::new();
+    workdir.train(&["train.eval_interval=3", "train.seed=7"]).succeeds();
+    let run = workdir.run();
     assert_eq!(names(&run), ["best.pt", "config.yaml", "final.pt", "metrics.jsonl", "overrides.yaml"]);
     let name = run.file_name().unwrap().to_string_lossy().into_owned();
     assert!(name.starts_with("run_2") && name.len() == "run_YYYYMMDD_HHMMSS".len(), "{name}");
@@ -32,8 +32,8 @@ fn a_run_leaves_its_settings_its_metrics_and_its_checkpoints() {
 
 #[test]
 fn the_console_shows_the_table_of_the_original_and_no_control_characters() {
-    let desk = Desk::new();
-    let done = desk.train(&["train.eval_interval=3"]).succeeds().says_nothing_on_stderr();
+    let workdir = Workdir::new();
+    let done = workdir.train(&["train.eval_interval=3"]).succeeds().says_nothing_on_stderr();
     let lines: Vec<&str> = done.stdout.lines().collect();
     let header = lines.iter().position(|line| line.split_whitespace().eq(COLUMNS)).expect("the table's header");
     let steps = |line: &&&str| line.split_whitespace().next().is_some_and(|word| word.parse::<u32>().is_ok());
@@ -48,28 +48,28 @@ fn the_console_shows_the_table_of_the_original_and_no_control_characters() {
 
 #[test]
 fn runs_of_the_same_second_have_directories_of_their_own() {
-    let desk = Desk::new();
-    let running: Vec<_> = (0..3).map(|_| desk.train(&["train.max_steps=2"]).starts()).collect();
+    let workdir = Workdir::new();
+    let running: Vec<_> = (0..3).map(|_| workdir.train(&["train.max_steps=2"]).starts()).collect();
     running.into_iter().for_each(|run| drop(run.ends().exits(0)));
-    assert_eq!(desk.runs().len(), 3);
-    desk.runs().iter().for_each(|run| assert_eq!(losses(run).len(), 2));
+    assert_eq!(workdir.runs().len(), 3);
+    workdir.runs().iter().for_each(|run| assert_eq!(losses(run).len(), 2));
 }
 
 #[test]
 fn the_three_newest_checkpoints_stay_by_number() {
-    let desk = Desk::new();
-    desk.train(&["train.max_steps=12", "save_interval=2"]).succeeds();
-    let kept: Vec<_> = names(&desk.run()).into_iter().filter(|name| name.starts_with("ckpt")).collect();
+    let workdir = Workdir::new();
+    workdir.train(&["train.max_steps=12", "save_interval=2"]).succeeds();
+    let kept: Vec<_> = names(&workdir.run()).into_iter().filter(|name| name.starts_with("ckpt")).collect();
     assert_eq!(kept, ["ckpt_step_10.pt", "ckpt_step_12.pt", "ckpt_step_8.pt"]);
 }
 
 #[test]
 fn the_same_seed_gives_the_same_run_and_another_seed_another() {
-    let desk = Desk::new();
+    let workdir = Workdir::new();
     let runs = ["train.seed=1", "train.seed=1", "train.seed=2"].map(|seed| {
-        let out_dir = format!("out_dir=out_ebt/{}", list(&desk.path("out_ebt")).len());
-        desk.train(&[seed, &out_dir]).succeeds();
-        losses(&list(&desk.path(&out_dir["out_dir=".len()..]))[0])
+        let out_dir = format!("out_dir=out_ebt/{}", list(&workdir.path("out_ebt")).len());
+        workdir.train(&[seed, &out_dir]).succeeds();
+        losses(&list(&workdir.path(&out_dir["out_dir=".len()..]))[0])
     });
     assert_eq!(runs[0], runs[1]);
     assert_ne!(runs[0], runs[2]);
@@ -77,52 +77,54 @@ fn the_same_seed_gives_the_same_run_and_another_seed_another() {
 
 #[test]
 fn it_works_from_any_folder_and_into_any_folder() {
-    let desk = Desk::new();
-    let out = desk.path("a folder/with spaces é");
-    desk.train(&["train.max_steps=1", &format!("out_dir={}", out.display())]).succeeds();
+    let workdir = Workdir::new();
+    let out = workdir.path("a folder/with spaces é");
+    workdir.train(&["train.max_steps=1", &format!("out_dir={}", out.display())]).succeeds();
     assert_eq!(list(&out).len(), 1);
-    assert!(desk.runs().is_empty());
+    assert!(workdir.runs().is_empty());
 }
 
 #[test]
 fn texts_of_other_scripts_and_line_ends_work() {
-    let desk = Desk::new();
-    desk.write("crlf.txt", "Größe, größer – жизнь 生活\r\n".repeat(40));
-    desk.write("lf.txt", "Größe, größer – жизнь 生活\n".repeat(40));
+    let workdir = Workdir::new();
+    workdir.write("crlf.txt", "Größe, größer – жизнь 生活\r\n".repeat(40));
+    workdir.write("lf.txt", "Größe, größer – жизнь 生活\n".repeat(40));
     for text in ["crlf.txt", "lf.txt"] {
-        desk.train(&[&format!("data.data_path={text}"), &format!("out_dir=out_ebt/{text}")]).succeeds();
+        workdir.train(&[&format!("data.data_path={text}"), &format!("out_dir=out_ebt/{text}")]).succeeds();
     }
-    let of = |text: &str| losses(&list(&desk.path(&format!("out_ebt/{text}")))[0]);
+    let of = |text: &str| losses(&list(&workdir.path(&format!("out_ebt/{text}")))[0]);
     assert_eq!(of("crlf.txt"), of("lf.txt"));
 }
 
 #[test]
 fn no_step_at_all_saves_the_model_as_it_starts() {
-    let desk = Desk::new();
-    desk.train(&["train.max_steps=0"]).succeeds();
-    desk.eval(&[&desk.arg("checkpoint", "final.pt"), "max_windows=2"]).succeeds();
+    let workdir = Workdir::new();
+    workdir.train(&["train.max_steps=0"]).succeeds();
+    workdir.eval(&[&workdir.arg("checkpoint", "final.pt"), "max_windows=2"]).succeeds();
 }
 
 #[test]
 fn training_outlives_the_reader_of_its_output() {
-    let desk = Desk::new();
+    let workdir = Workdir::new();
     let line = "\"$0\" \"$@\" | head -n 1; exit ${PIPESTATUS[0]}";
     let run = bash(line, [path_of("train")]);
     let notice = ["model.contrastive_type=pcd"]; // it prints something before the training begins, too
-    run.args(TINY).args(notice).in_dir(desk.dir()).succeeds();
-    desk.result("final.pt");
+    run.args(TINY).args(notice).in_dir(workdir.dir()).succeeds();
+    workdir.result("final.pt");
 }
 
 #[test]
 fn tensorboard_gets_curves_histograms_and_texts() {
-    let desk = Desk::new();
-    desk.train(&["tensorboard=true", "train.max_steps=4", "train.log_interval=1", "train.eval_interval=2"]).succeeds();
-    let seen = TRACKERS.judge("tensorboard_events.py", &desk.run(), &[]);
+    let workdir = Workdir::new();
+    workdir
+        .train(&["tensorboard=true", "train.max_steps=4", "train.log_interval=1", "train.eval_interval=2"])
+        .succeeds();
+    let seen = TRACKERS.judge("tensorboard_events.py", &workdir.run(), &[]);
     let steps = |kind: &str, name: &str| {
         seen[kind][name].as_array().unwrap().iter().map(|point| point[0].as_i64().unwrap()).collect::<Vec<_>>()
     };
     assert_eq!(steps("scalars", "loss"), [0, 1, 2, 3]);
-    for row in metrics(&desk.run()).iter().filter(|row| row.contains_key("loss")) {
+    for row in metrics(&workdir.run()).iter().filter(|row| row.contains_key("loss")) {
         for (name, value) in row.iter().filter(|(name, value)| *name != "step" && value.is_number()) {
             let curve = seen["scalars"][name].as_array().unwrap();
             let point = curve.iter().find(|point| point[0] == row["step"]).unwrap();
@@ -135,7 +137,7 @@ fn tensorboard_gets_curves_histograms_and_texts() {
         assert_eq!(steps(kind, name), [2, 4], "{name}");
     }
     // what it looks at does not change what it trains
-    let without = Desk::new();
+    let without = Workdir::new();
     without.train(&["train.max_steps=4", "train.log_interval=1", "train.eval_interval=2"]).succeeds();
-    assert_eq!(losses(&desk.run()), losses(&without.run()));
+    assert_eq!(losses(&workdir.run()), losses(&without.run()));
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use resvg::tiny_skia::Pixmap;
 use serde_json::Value;
 
-use super::desk::{Desk, fixture, names, shakespeare};
+use super::workdir::{Workdir, fixture, names, shakespeare};
 
 /// Each mode with the stems of its pictures.
 const MODES: [(&str, &[&str]); 8] = [
@@ -40,21 +40,22 @@ fn assert_picture(folder: &Path, stem: &str) {
     assert!(!svg.contains("<text") && !svg.contains("font-family"), "{stem}: text is outlines");
 }
 
-/// A trained desk, and the checkpoint as an override.
-fn trained(overrides: &[&str]) -> (Desk, String) {
-    let desk = Desk::new();
-    desk.train(overrides).succeeds();
-    let checkpoint = desk.arg("checkpoint", "final.pt");
-    (desk, checkpoint)
+/// A folder with a trained model, and the checkpoint as an override.
+fn trained(overrides: &[&str]) -> (Workdir, String) {
+    let workdir = Workdir::new();
+    workdir.train(overrides).succeeds();
+    let checkpoint = workdir.arg("checkpoint", "final.pt");
+    (workdir, checkpoint)
 }
 
 #[test]
 fn every_mode_writes_its_files() {
-    let (desk, checkpoint) = trained(&["model.contrastive_type=pcd", "model.n_persistent=5", "train.eval_interval=3"]);
+    let (workdir, checkpoint) =
+        trained(&["model.contrastive_type=pcd", "model.n_persistent=5", "train.eval_interval=3"]);
     for (mode, stems) in MODES {
-        let out = desk.path(&format!("pictures_{mode}"));
+        let out = workdir.path(&format!("pictures_{mode}"));
         let args = [checkpoint.as_str(), &format!("mode={mode}"), &format!("out={}", out.display()), "think_steps=5"];
-        desk.viz(&args).succeeds().says_nothing_on_stderr();
+        workdir.viz(&args).succeeds().says_nothing_on_stderr();
         let mut expected: Vec<String> =
             stems.iter().flat_map(|stem| [format!("{stem}.png"), format!("{stem}.svg")]).collect();
         expected.extend([format!("{}.json", stems[0]), format!("{}.csv", stems[0])]);
@@ -66,7 +67,7 @@ fn every_mode_writes_its_files() {
         let csv = fs::read_to_string(out.join(format!("{}.csv", stems[0]))).unwrap();
         assert!(csv.lines().count() > 1, "{csv}");
     }
-    let bowl = File::open(desk.path("pictures_bowl/bowl.gif")).unwrap();
+    let bowl = File::open(workdir.path("pictures_bowl/bowl.gif")).unwrap();
     let mut frames = gif::DecodeOptions::new().read_info(bowl).unwrap();
     let count = std::iter::from_fn(|| frames.read_next_frame().unwrap().map(|_| ())).count();
     assert!(count > 5, "{count} frames");
@@ -74,17 +75,17 @@ fn every_mode_writes_its_files() {
 
 #[test]
 fn all_of_them_and_a_page() {
-    let (desk, _) = trained(&[]);
-    desk.viz(&["think_steps=1", "format=png"]).succeeds().says("files in out_viz");
-    let folder = desk.path("out_viz");
+    let (workdir, _) = trained(&[]);
+    workdir.viz(&["think_steps=1", "format=png"]).succeeds().says("files in out_viz");
+    let folder = workdir.path("out_viz");
     let page = fs::read_to_string(folder.join("index.html")).unwrap();
     for name in names(&folder).iter().filter(|name| *name != "index.html") {
         assert!(page.contains(&format!("\"{name}\"")), "the page lacks {name}");
         assert!(!name.ends_with(".svg"));
     }
     assert!(!page.contains("http"), "nothing comes from the network");
-    let same = desk.path("again");
-    desk.viz(&["think_steps=1", "format=png", "out=again"]).succeeds();
+    let same = workdir.path("again");
+    workdir.viz(&["think_steps=1", "format=png", "out=again"]).succeeds();
     for name in names(&folder) {
         assert!(fs::read(folder.join(&name)).unwrap() == fs::read(same.join(&name)).unwrap(), "{name} differs");
     }
@@ -92,49 +93,49 @@ fn all_of_them_and_a_page() {
 
 #[test]
 fn long_prompts_many_tokens_and_soft_ones() {
-    let (desk, _) = trained(&["model.use_soft_tokens=true"]);
-    desk.viz(&["prompt=@text.txt", "topk=500", "think_steps=3"]).succeeds().says("The model reads 16 characters");
-    let tokens = json(&desk.path("out_viz/trajectories.json"))["tokens"].as_array().unwrap().len();
+    let (workdir, _) = trained(&["model.use_soft_tokens=true"]);
+    workdir.viz(&["prompt=@text.txt", "topk=500", "think_steps=3"]).succeeds().says("The model reads 16 characters");
+    let tokens = json(&workdir.path("out_viz/trajectories.json"))["tokens"].as_array().unwrap().len();
     assert!((20..100).contains(&tokens), "{tokens}: the whole vocabulary");
-    desk.viz(&["prompt=ROMEO:é", "position=0", "mode=landscape"]).succeeds().says("dropped");
-    assert_eq!(json(&desk.path("out_viz/landscape.json"))["context"], "“R”");
+    workdir.viz(&["prompt=ROMEO:é", "position=0", "mode=landscape"]).succeeds().says("dropped");
+    assert_eq!(json(&workdir.path("out_viz/landscape.json"))["context"], "“R”");
 }
 
 #[test]
 fn runs_are_compared() {
-    let desk = Desk::new();
-    desk.train(&["out_dir=a"]).succeeds();
-    desk.train(&["out_dir=b"]).succeeds();
-    let run = |dir: &str| format!("{dir}/{}", names(&desk.path(dir))[0]);
-    desk.viz(&["mode=training", &format!("runs={},{}", run("a"), run("b")), "smooth=1"]).succeeds();
-    assert_eq!(json(&desk.path("out_viz/training.json"))["runs"].as_array().unwrap().len(), 2);
-    desk.refuses(desk.viz(&["mode=training", "runs=a,nowhere"]), 1, &["no metrics.jsonl in a"]);
+    let workdir = Workdir::new();
+    workdir.train(&["out_dir=a"]).succeeds();
+    workdir.train(&["out_dir=b"]).succeeds();
+    let run = |dir: &str| format!("{dir}/{}", names(&workdir.path(dir))[0]);
+    workdir.viz(&["mode=training", &format!("runs={},{}", run("a"), run("b")), "smooth=1"]).succeeds();
+    assert_eq!(json(&workdir.path("out_viz/training.json"))["runs"].as_array().unwrap().len(), 2);
+    workdir.refuses(workdir.viz(&["mode=training", "runs=a,nowhere"]), 1, &["no metrics.jsonl in a"]);
 }
 
 /// The golden refinement with α = 500 on two windows is that of α = 250 on one: the original's J is a mean over positions.
 #[test]
 fn the_originals_trajectory_is_drawn() {
-    let desk = Desk::new();
-    let golden = super::golden::Golden::open("a");
+    let workdir = Workdir::new();
+    let golden = super::golden::Golden::open("original");
     let corpus = nanoebm::data::Corpus::read(&shakespeare()).unwrap();
     let idx = Vec::<i64>::try_from(golden.tensor("idx").get(0)).unwrap();
-    desk.write("prompt.txt", idx.iter().map(|&id| corpus.vocab.char(id).unwrap()).collect::<String>());
-    let checkpoint = format!("checkpoint={}", fixture("a/checkpoint.pt").display());
+    workdir.write("prompt.txt", idx.iter().map(|&id| corpus.vocab.char(id).unwrap()).collect::<String>());
+    let checkpoint = format!("checkpoint={}", fixture("original/checkpoint.pt").display());
     let text = format!("data_path={}", shakespeare().display());
     let settings =
         ["prompt=@prompt.txt", "think_steps=4", "model.alpha_value=250", "model.energy_convergence_threshold=0"];
     for mode in ["mode=trajectories", "mode=positions"] {
-        desk.viz(&[&settings[..], &[&checkpoint, &text, mode]].concat()).succeeds();
+        workdir.viz(&[&settings[..], &[&checkpoint, &text, mode]].concat()).succeeds();
     }
     let theirs = golden.tensor("refine.hard_a500"); // (5, 2, 32, 65)
-    let drawn = json(&desk.path("out_viz/trajectories.json"));
+    let drawn = json(&workdir.path("out_viz/trajectories.json"));
     for token in drawn["tokens"].as_array().unwrap() {
         for (k, logit) in token["logits"].as_array().unwrap().iter().enumerate() {
             let expected = theirs.double_value(&[k as i64, 0, 31, token["id"].as_i64().unwrap()]);
             assert!((logit.as_f64().unwrap() - expected).abs() <= 1e-5 * expected.abs().max(1.0), "{token}");
         }
     }
-    let drawn = json(&desk.path("out_viz/positions.json"));
+    let drawn = json(&workdir.path("out_viz/positions.json"));
     let energies = golden.tensor("energies").get(0).to_kind(tch::Kind::Double); // (32, 65)
     for k in 0..5 {
         let p = theirs.get(k).get(0).to_kind(tch::Kind::Double).softmax(-1, None);
@@ -149,8 +150,8 @@ fn the_originals_trajectory_is_drawn() {
 
 #[test]
 fn refusals_are_clear_and_leave_nothing() {
-    let (desk, checkpoint) = trained(&[]);
-    let refuses = |args: &[&str], code: i32, parts: &[&str]| desk.refuses(desk.viz(args), code, parts);
+    let (workdir, checkpoint) = trained(&[]);
+    let refuses = |args: &[&str], code: i32, parts: &[&str]| workdir.refuses(workdir.viz(args), code, parts);
     refuses(&["mode=hills"], 2, &["mode", "hills", "landscape"]);
     refuses(&["out_dir=nowhere"], 1, &["no checkpoint under nowhere"]);
     refuses(&["checkpoint=no.pt"], 1, &["no.pt"]);
@@ -165,10 +166,10 @@ fn refusals_are_clear_and_leave_nothing() {
 
 #[test]
 fn the_report_is_one_page() {
-    let (desk, checkpoint) = trained(&[]);
+    let (workdir, checkpoint) = trained(&[]);
     let args = [checkpoint.as_str(), "mode=report", "max_new_tokens=20", "think_steps=3", "prompt=Before we"];
-    desk.viz(&args).succeeds().says_nothing_on_stderr();
-    let folder = desk.path("out_viz");
+    workdir.viz(&args).succeeds().says_nothing_on_stderr();
+    let folder = workdir.path("out_viz");
     assert_eq!(names(&folder), ["report.html", "report.json"]);
     let report = json(&folder.join("report.json"));
     assert_eq!(report["text"].as_array().unwrap().len(), 29);

@@ -1,7 +1,7 @@
-"""Write tests/fixtures/b: python make_fixture.py. The same inputs give the same bytes.
+"""Write tests/fixtures/other_shape: python make_fixture.py. The same inputs give the same bytes.
 
-Another shape than fixture a (no biases, other sizes, three windows, 23 characters), trained for a
-moment, and besides a's cases those of the switches the original does not have.
+Another shape than the original's (no biases, other sizes, three windows, 23 characters), trained for a
+moment, and besides its cases those of the switches the original does not have.
 """
 
 import collections
@@ -13,7 +13,7 @@ import torch
 import golden
 import reference
 
-FOLDER = golden.REPOSITORY / "tests" / "fixtures" / "b"
+FOLDER = golden.REPOSITORY / "tests" / "fixtures" / "other_shape"
 SEED = 20
 VOCABULARY = 23
 SLICE = slice(40_000, 92_000)  # long enough for 200 validation windows

@@ -1,12 +1,5 @@
 //! Fast weights: what they may see, and where they go.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)] // a test stops where it stands
-
-#[path = "common/golden.rs"]
-#[allow(dead_code)] // each test crate uses its part
-mod golden;
-
-use golden::{Golden, Ladder};
 use nanoebm::checkpoint::Checkpoint;
 use nanoebm::config::{ContextConfig, ContextWeights, EvalConfig, TrainConfig};
 use nanoebm::ebm::{Ebm, cross_entropy};
@@ -15,6 +8,8 @@ use nanoebm::nn::optim::AdamW;
 use nanoebm::nn::pass::Pass;
 use serde_json::json;
 use tch::{Kind, Tensor, no_grad};
+
+use super::golden::{Golden, Ladder};
 
 fn settings() -> ContextConfig {
     ContextConfig { context_steps: 1, ..EvalConfig::default().fast }
@@ -50,7 +45,7 @@ fn energies(ebm: &Ebm, idx: &Tensor) -> Tensor {
 
 #[test]
 fn a_score_depends_on_earlier_text_alone() {
-    let golden = Golden::open("a");
+    let golden = Golden::open("original");
     let ebm = golden.model(&json!({}));
     let chunks = chunks(&golden, &ebm, 5);
     for weights in [ContextWeights::All, ContextWeights::Head] {
@@ -71,7 +66,7 @@ fn a_score_depends_on_earlier_text_alone() {
 /// With soft tokens thinking reads the text again: by the weights that have not seen it yet, or a score would know its answers.
 #[test]
 fn thinking_is_scored_before_the_weights_move() {
-    let golden = Golden::open("a");
+    let golden = Golden::open("original");
     let soft = json!({"use_soft_tokens": true, "refine_reduction": "sum", "alpha_value": 1.0});
     let (ebm, other) = (golden.model(&soft), golden.model(&soft));
     let chunks = chunks(&golden, &ebm, 2);
@@ -88,7 +83,7 @@ fn thinking_is_scored_before_the_weights_move() {
 
 #[test]
 fn one_step_is_the_preconditioned_gradient_step() {
-    for name in ["a", "b"] {
+    for name in ["original", "other_shape"] {
         let golden = Golden::open(name);
         let (ebm, other) = (golden.model(&json!({})), golden.model(&json!({})));
         let (idx, targets) = chunks(&golden, &ebm, 1).remove(0);
@@ -127,7 +122,7 @@ fn mean_squares(ebm: &Ebm, checkpoint: &Checkpoint) -> Vec<Tensor> {
 
 #[test]
 fn the_heads_gradient_is_closed_form() {
-    let golden = Golden::open("b");
+    let golden = Golden::open("other_shape");
     let ebm = golden.model(&json!({}));
     let (idx, targets) = chunks(&golden, &ebm, 1).remove(0);
     let before = weights(&ebm);
@@ -159,7 +154,7 @@ fn the_heads_gradient_is_closed_form() {
 
 #[test]
 fn the_energy_of_a_text_falls_with_every_step_down_it() {
-    for name in ["a", "b"] {
+    for name in ["original", "other_shape"] {
         let golden = Golden::open(name);
         let ebm = golden.model(&json!({}));
         let (idx, targets) = chunks(&golden, &ebm, 1).remove(0);
@@ -179,7 +174,7 @@ fn the_energy_of_a_text_falls_with_every_step_down_it() {
 
 #[test]
 fn forgetting_gives_the_trained_weights_back() {
-    let golden = Golden::open("a");
+    let golden = Golden::open("original");
     let ebm = golden.model(&json!({}));
     let before = weights(&ebm);
     let mut fast = FastWeights::new(&ebm, &golden.checkpoint(), settings(), Kind::Float).unwrap();
@@ -193,7 +188,7 @@ fn forgetting_gives_the_trained_weights_back() {
 
 #[test]
 fn decay_keeps_the_weights_near_the_trained_ones() {
-    let golden = Golden::open("a");
+    let golden = Golden::open("original");
     let ebm = golden.model(&json!({}));
     let chunks = chunks(&golden, &ebm, 2);
     let run = |decay: f64, order: &[usize]| {

@@ -1,4 +1,4 @@
-//! Faults from outside: a small library (`shim.c`, loaded before the C library) that fails or kills a program at a chosen file
+//! Faults from outside: a small library (`preload.c`, loaded before the C library) that fails or kills a program at a chosen file
 //! operation, and shows it another clock. The program itself knows nothing of it.
 
 use std::fs;
@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use super::command::Program;
-use super::desk::Desk;
+use super::workdir::Workdir;
 
 /// No space left on device.
 pub const ENOSPC: i32 = 28;
@@ -38,38 +38,40 @@ pub enum Fault {
 
 impl Program {
     /// Something happens at the `at`-th operation, from 1, of a kind below `out_ebt`, or of all kinds.
-    pub fn with_fault(self, desk: &Desk, fault: Fault, kind: Option<&str>, at: usize) -> Self {
-        let mut program = self.watched(desk).env("SHIM_AT", &at.to_string());
+    pub fn with_fault(self, workdir: &Workdir, fault: Fault, kind: Option<&str>, at: usize) -> Self {
+        let mut program = self.watched(workdir).env("FAULT_AT", &at.to_string());
         if let Some(kind) = kind {
-            program = program.env("SHIM_KIND", kind);
+            program = program.env("FAULT_KIND", kind);
         }
         match fault {
             Fault::Kill => program,
-            Fault::Once(errno) => program.env("SHIM_ERRNO", &errno.to_string()),
-            Fault::Lasting(errno) => program.env("SHIM_ERRNO", &errno.to_string()).env("SHIM_LASTING", "1"),
+            Fault::Once(errno) => program.env("FAULT_ERRNO", &errno.to_string()),
+            Fault::Lasting(errno) => program.env("FAULT_ERRNO", &errno.to_string()).env("FAULT_LASTING", "1"),
         }
     }
 
     /// Its file operations below `out_ebt` are written down: see [`operations`].
-    pub fn watched(self, desk: &Desk) -> Self {
-        let _ = fs::remove_file(desk.path("operations"));
-        let dir = fs::canonicalize(desk.dir()).unwrap().join("out_ebt");
-        self.shimmed().env("SHIM_DIR", dir.to_str().unwrap()).env("SHIM_LOG", desk.path("operations").to_str().unwrap())
+    pub fn watched(self, workdir: &Workdir) -> Self {
+        let _ = fs::remove_file(workdir.path("operations"));
+        let dir = fs::canonicalize(workdir.dir()).unwrap().join("out_ebt");
+        self.preloaded()
+            .env("FAULT_DIR", dir.to_str().unwrap())
+            .env("FAULT_LOG", workdir.path("operations").to_str().unwrap())
     }
 
     /// It sees this time of day: seconds since 1970 at which the clock stands, or `back` for one that goes backwards.
     pub fn with_clock(self, clock: &str) -> Self {
-        self.shimmed().env("SHIM_CLOCK", clock)
+        self.preloaded().env("FAULT_CLOCK", clock)
     }
 
-    fn shimmed(self) -> Self {
-        self.env("LD_PRELOAD", shim().to_str().unwrap())
+    fn preloaded(self) -> Self {
+        self.env("LD_PRELOAD", library().to_str().unwrap())
     }
 }
 
-/// The operations of the last program that was watched, killed or failed at this desk.
-pub fn operations(desk: &Desk) -> Vec<Operation> {
-    let log = fs::read_to_string(desk.path("operations")).unwrap_or_default();
+/// The operations of the last program that was watched, killed or failed in this folder.
+pub fn operations(workdir: &Workdir) -> Vec<Operation> {
+    let log = fs::read_to_string(workdir.path("operations")).unwrap_or_default();
     let operation = |line: &str| {
         let (kind, path) = line.split_once(' ').unwrap();
         let file = Path::new(path).file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -79,11 +81,11 @@ pub fn operations(desk: &Desk) -> Vec<Operation> {
 }
 
 /// The library, compiled once for all tests.
-fn shim() -> &'static Path {
-    static SHIM: OnceLock<PathBuf> = OnceLock::new();
-    SHIM.get_or_init(|| {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs/shim/shim.c");
-        let (library, made) = (Path::new(env!("CARGO_TARGET_TMPDIR")).join("shim.so"), std::process::id());
+fn library() -> &'static Path {
+    static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
+    LIBRARY.get_or_init(|| {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs/faults/preload.c");
+        let (library, made) = (Path::new(env!("CARGO_TARGET_TMPDIR")).join("faults.so"), std::process::id());
         let mine = library.with_extension(format!("so.{made}"));
         let mut cc = Command::new(std::env::var_os("CC").unwrap_or_else(|| "cc".into()));
         let status = cc.args(["-shared", "-fPIC", "-O1", "-o"]).arg(&mine).arg(&source).arg("-ldl").status();

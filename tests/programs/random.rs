@@ -4,9 +4,9 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 /// A sequence of pseudo-random numbers (SplitMix64).
-pub struct Dice(u64);
+pub struct Random(u64);
 
-impl Dice {
+impl Random {
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }

@@ -1,19 +1,15 @@
 //! TensorBoard reads our event files (`tests/python/tensorboard_events.py`).
 
-#![allow(clippy::unwrap_used, clippy::expect_used)] // a test stops where it stands
-
-#[path = "common/python.rs"]
-mod python;
-
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use nanoebm::metrics::row;
 use nanoebm::tracking::{TensorBoard, Tracker};
-use python::TRACKERS;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use super::python::TRACKERS;
 
 /// What TensorBoard reads in a directory.
 fn tensorboard(directory: &Path) -> Value {

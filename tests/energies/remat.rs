@@ -1,14 +1,5 @@
 //! Gradients with activations computed again against gradients with activations kept.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)] // a test stops where it stands
-
-#[path = "common/golden.rs"]
-#[allow(dead_code)] // each test crate uses its part
-mod golden;
-
-use std::sync::Mutex;
-
-use golden::{Golden, Ladder};
 use nanoebm::config::TrainConfig;
 use nanoebm::contrastive::Contrastive;
 use nanoebm::ebm::Ebm;
@@ -18,8 +9,8 @@ use nanoebm::run::step::Step;
 use serde_json::json;
 use tch::{Kind, Tensor, no_grad};
 
-/// libtorch's generator is one for all threads, and so for all tests.
-static GENERATOR: Mutex<()> = Mutex::new(());
+use super::generator::alone;
+use super::golden::{Golden, Ladder};
 
 /// The loss of a contrastive training step, and the gradient of every parameter.
 fn gradients(ebm: &Ebm, golden: &Golden, remat: bool) -> (f64, Vec<(String, Tensor)>) {
@@ -39,8 +30,8 @@ fn gradients(ebm: &Ebm, golden: &Golden, remat: bool) -> (f64, Vec<(String, Tens
 
 #[test]
 fn gradients_are_those_of_kept_activations() {
-    let _alone = GENERATOR.lock();
-    for name in ["a", "b"] {
+    let _alone = alone();
+    for name in ["original", "other_shape"] {
         let golden = Golden::open(name);
         let ours = json!({"refine_reduction": "sum", "share_hidden": true, "alpha_learnable": true});
         let contrastive = json!({"share_hidden": true, "use_contrastive": true, "contrastive_energy": "next_token"});
@@ -61,8 +52,8 @@ fn gradients_are_those_of_kept_activations() {
 
 #[test]
 fn dropout_is_the_same_the_second_time() {
-    let _alone = GENERATOR.lock();
-    let golden = Golden::open("a");
+    let _alone = alone();
+    let golden = Golden::open("original");
     let ebm = golden
         .model(&json!({"dropout": 0.3, "share_hidden": true, "refine_reduction": "sum", "use_contrastive": false}));
     let (_, grads) = gradients(&ebm, &golden, true);

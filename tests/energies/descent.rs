@@ -1,10 +1,10 @@
 //! The descent loop and its gradients, on energies small enough to reason about.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)] // a test stops where it stands
-
 use nanoebm::energy::{self, Autograd, Descent, Energy, ExpectedEnergy, Noise, descend, descend_from, free_energy};
 use proptest::prelude::*;
 use tch::{Device, Kind, Tensor, no_grad};
+
+use super::generator::alone;
 
 const CPU: (Kind, Device) = (Kind::Float, Device::Cpu);
 
@@ -40,6 +40,7 @@ proptest! {
         entropy_weight in prop_oneof![Just(0.0), 0.01f64..2.0],
         spread in 0.1f64..8.0,
     ) {
+        let _alone = alone();
         tch::manual_seed(seed);
         let (x, energies) = (Tensor::randn([2, 3, 7], CPU) * spread, Tensor::randn([2, 3, 7], CPU) * spread);
         let closed = ExpectedEnergy { energies: &energies, temperature, entropy_weight };
@@ -57,6 +58,7 @@ proptest! {
 /// Training differentiates through the loop: both ways must give the energies the same second-order gradient.
 #[test]
 fn gradients_through_the_loop_agree() {
+    let _alone = alone();
     tch::manual_seed(3);
     let start = Tensor::randn([2, 3, 7], CPU);
     let through = |closed: bool| {
@@ -79,6 +81,7 @@ fn gradients_through_the_loop_agree() {
 
 #[test]
 fn descent_goes_down_and_centres() {
+    let _alone = alone();
     tch::manual_seed(1);
     let energies = Tensor::randn([1, 4, 9], CPU);
     let energy = ExpectedEnergy::plain(&energies);
@@ -92,6 +95,7 @@ fn descent_goes_down_and_centres() {
 
 #[test]
 fn a_step_is_alpha_times_the_gradient_clipped_twice() {
+    let _alone = alone();
     let energies = Tensor::from_slice(&[0f32, 100.0]).view([1, 1, 2]);
     let x = Tensor::zeros([1, 1, 2], CPU);
     let energy = ExpectedEnergy::plain(&energies); // gradient at 0: (−25, 25)
@@ -104,6 +108,7 @@ fn a_step_is_alpha_times_the_gradient_clipped_twice() {
 
 #[test]
 fn momentum_is_carried_from_step_to_step_and_from_call_to_call() {
+    let _alone = alone();
     let energies = Tensor::zeros([1, 1, 2], CPU); // flat: no force, only momentum
     let energy = ExpectedEnergy::plain(&energies);
     let u = Some(Tensor::from_slice(&[1f32, -1.0]).view([1, 1, 2]));
@@ -115,6 +120,7 @@ fn momentum_is_carried_from_step_to_step_and_from_call_to_call() {
 
 #[test]
 fn noise_of_a_refinement_decays_and_spares_the_last_step() {
+    let _alone = alone();
     let energies = Tensor::zeros([1, 100, 100], CPU);
     let energy = ExpectedEnergy::plain(&energies);
     let spread = |noise: Noise, steps: i64| {
@@ -133,6 +139,7 @@ fn noise_of_a_refinement_decays_and_spares_the_last_step() {
 /// Langevin dynamics on a free energy with λ > 0 keeps moving around its minimum, softmax(−e/λ).
 #[test]
 fn entropy_keeps_the_minimum_inside() {
+    let _alone = alone();
     let energies = Tensor::from_slice(&[0f32, 1.0, 2.0]).view([1, 1, 3]);
     let energy = ExpectedEnergy { energies: &energies, temperature: 1.0, entropy_weight: 0.7 };
     let x = descend(&energy, Tensor::zeros([1, 1, 3], CPU), &descent(3000, 1.0)).x;

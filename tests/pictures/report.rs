@@ -1,14 +1,5 @@
 //! The report's page: its numbers are the library's and PyTorch's, its text is `sample`'s, and no text can break it.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)] // a test stops where it stands
-
-#[path = "common/golden.rs"]
-#[allow(dead_code)] // the parity ladder has more rungs
-mod golden;
-
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
-use golden::{Golden, Ladder};
 use nanoebm::config::Config;
 use nanoebm::data::Vocab;
 use nanoebm::ebm::Ebm;
@@ -18,11 +9,8 @@ use nanoebm::viz::report::{Report, Request, html, trace};
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
 
-/// libtorch has one generator for the whole process, and a trace seeds it: one test at a time.
-fn alone() -> MutexGuard<'static, ()> {
-    static GENERATOR: Mutex<()> = Mutex::new(());
-    GENERATOR.lock().unwrap_or_else(PoisonError::into_inner)
-}
+use super::generator::alone;
+use super::golden::{Golden, Ladder};
 
 /// Scores `prompt` only; a test changes what it is about.
 fn request(prompt: &[i64]) -> Request<'_> {
@@ -96,7 +84,7 @@ fn compare(ladder: &mut Ladder, what: &str, character: &Value, trajectory: &Tens
 #[test]
 fn every_character_of_a_window_is_pytorchs() {
     let _alone = alone();
-    let golden = Golden::open("b");
+    let golden = Golden::open("other_shape");
     let (idx, energies) = (golden.tensor("idx"), golden.tensor("energies"));
     let mut ladder = Ladder::default();
     for (case, fields) in golden.cases("refine.hard_sum") {
@@ -124,7 +112,7 @@ fn every_character_of_a_window_is_pytorchs() {
 #[test]
 fn the_last_character_of_a_window_is_the_originals() {
     let _alone = alone();
-    let golden = Golden::open("a");
+    let golden = Golden::open("original");
     let (idx, targets) = golden.batch();
     let (rows, last) = (idx.size()[0], idx.size()[1] - 1);
     let mut ladder = Ladder::default();
@@ -150,7 +138,7 @@ fn the_last_character_of_a_window_is_the_originals() {
 #[test]
 fn the_text_is_the_one_that_sample_writes() {
     let _alone = alone();
-    let golden = Golden::open("a");
+    let golden = Golden::open("original");
     let ebm = golden.model(&json!({}));
     let prompt = [30, 27, 25];
     for (think_steps, sample) in [(Some(4), true), (None, true), (Some(2), false)] {
@@ -169,7 +157,7 @@ fn the_text_is_the_one_that_sample_writes() {
 #[test]
 fn totals_are_means_and_an_early_stop_shows() {
     let _alone = alone();
-    let golden = Golden::open("a");
+    let golden = Golden::open("original");
     let ebm = golden.model(&json!({"energy_convergence_threshold": 1e9}));
     let prompt = [30, 27, 25, 17, 27, 10];
     let scored = report(&ebm, &Request { think_steps: Some(8), ..request(&prompt) });
@@ -212,7 +200,7 @@ fn no_text_breaks_the_page() {
 #[test]
 fn one_small_file_that_needs_no_network() {
     let _alone = alone();
-    let golden = Golden::open("a");
+    let golden = Golden::open("original");
     let ebm = golden.model(&json!({"energy_convergence_threshold": 0.0, "refine_reduction": "sum"}));
     let page = html(&report(&ebm, &Request { max_new_tokens: 299, ..request(&[30]) })).unwrap();
     assert_eq!(data(&page)["text"].as_array().unwrap().len(), 300);
@@ -227,7 +215,7 @@ fn one_small_file_that_needs_no_network() {
 #[test]
 fn what_cannot_be_shown_is_said() {
     let _alone = alone();
-    let ebm = Golden::open("a").model(&json!({}));
+    let ebm = Golden::open("original").model(&json!({}));
     let refused = |request: &Request| trace(&ebm, &any_vocab(&ebm), request).unwrap_err().to_string();
     assert!(refused(&request(&[])).contains("at least one character"));
     assert!(refused(&Request { max_new_tokens: 4096, ..request(&[1]) }).contains("at most 4096"));

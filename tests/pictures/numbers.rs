@@ -1,12 +1,5 @@
 //! The numbers of the pictures against PyTorch's: energies by step and trajectories of tokens, as their JSON has them.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)] // a test stops where it stands
-
-#[path = "common/golden.rs"]
-#[allow(dead_code)] // each suite has use for a part of it
-mod golden;
-
-use golden::{Golden, Ladder};
 use nanoebm::data::Corpus;
 use nanoebm::ebm::Ebm;
 use nanoebm::nn::pass::Pass;
@@ -15,9 +8,12 @@ use nanoebm::viz::trajectories::trajectories;
 use serde_json::Value;
 use tch::{Kind, Tensor, no_grad};
 
+use super::generator::alone;
+use super::golden::{Golden, Ladder};
+
 const EVAL: Pass = Pass { train: false, compute: Kind::Float, second_order: false, remat: false };
 
-/// A case's own trajectory, in the precision of the pictures, with the tolerance that tests/parity.rs grants it.
+/// A case's own trajectory, in the precision of the pictures, with the tolerance that tests/parity grants it.
 fn ours(golden: &Golden, case: &str, fields: &Value) -> (Vec<Tensor>, Tensor, f64) {
     let mut over = fields["over"].as_object().cloned().unwrap_or_default();
     over.insert("use_soft_tokens".into(), fields["soft"].clone());
@@ -35,7 +31,8 @@ fn ours(golden: &Golden, case: &str, fields: &Value) -> (Vec<Tensor>, Tensor, f6
 
 #[test]
 fn the_gap_is_pytorchs() {
-    for name in ["a", "b"] {
+    let _alone = alone();
+    for name in ["original", "other_shape"] {
         let golden = Golden::open(name);
         let energies = golden.tensor("energies").to_kind(Kind::Double); // (2, T, V)
         let mut ladder = Ladder::default();
@@ -68,7 +65,8 @@ fn the_gap_is_pytorchs() {
 
 #[test]
 fn trajectories_of_tokens_are_pytorchs() {
-    for name in ["a", "b"] {
+    let _alone = alone();
+    for name in ["original", "other_shape"] {
         let golden = Golden::open(name);
         let own_text = golden.dir.join("text.txt");
         let shakespeare = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("shakespeare.txt");

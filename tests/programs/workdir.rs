@@ -38,17 +38,17 @@ pub fn fixture(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(file)
 }
 
-pub struct Desk {
+pub struct Workdir {
     dir: TempDir,
 }
 
-impl Desk {
+impl Workdir {
     pub fn new() -> Self {
-        let desk = Self { dir: tempfile::tempdir().unwrap() };
+        let workdir = Self { dir: tempfile::tempdir().unwrap() };
         let play = fs::read_to_string(shakespeare()).unwrap();
-        desk.write("text.txt", &play[..6000]);
-        desk.write("short.txt", &play[..500]);
-        desk
+        workdir.write("text.txt", &play[..6000]);
+        workdir.write("short.txt", &play[..500]);
+        workdir
     }
 
     pub fn dir(&self) -> &Path {

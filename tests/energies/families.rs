@@ -1,14 +1,7 @@
 //! The families of energies: each step, the loss and every gradient against PyTorch (tests/python/energies.py), gradients against
 //! finite differences, and thinking after a cache against thinking without.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)] // a test stops where it stands
-
-#[path = "common/python.rs"]
-#[allow(dead_code)] // each test crate uses its part
-mod python;
-
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard};
 
 use nanoebm::checkpoint::provenance::Provenance;
 use nanoebm::checkpoint::{self, Checkpoint, Extra};
@@ -20,16 +13,13 @@ use nanoebm::nn::pass::{Pass, Wanted};
 use safetensors::tensor::TensorView;
 use tch::{Device, Kind, Tensor, no_grad};
 
+use super::generator::alone;
+use super::python::TORCH;
+
 const EVAL: Pass = Pass { train: false, compute: Kind::Float, second_order: false, remat: false };
 const TRAIN: Pass = Pass { train: true, ..EVAL };
 /// As shares of the largest number: predictions and loss, gradients.
 const TOLERANCES: (f64, f64) = (1e-5, 1e-4);
-
-/// The generator of random numbers is the process's: each test has it alone.
-fn alone() -> MutexGuard<'static, ()> {
-    static RANDOM: Mutex<()> = Mutex::new(());
-    RANDOM.lock().unwrap_or_else(|failed| failed.into_inner())
-}
 
 /// A small model of a family, far enough from its start that every part matters; nothing in it is random.
 fn model(energy: EnergyFamily, over: impl Fn(&mut ModelConfig)) -> Ebm {
@@ -75,7 +65,7 @@ fn judge(ebm: &Ebm) -> serde_json::Map<String, serde_json::Value> {
     let (file, ours) = (dir.path().join("model.pt"), dir.path().join("ours.safetensors"));
     save(&file, ebm, &optimizer);
     write(&ours, &found);
-    python::TORCH.judge("energies.py", &file, &[ours.to_str().unwrap()]).as_object().unwrap().clone()
+    TORCH.judge("energies.py", &file, &[ours.to_str().unwrap()]).as_object().unwrap().clone()
 }
 
 fn save(file: &Path, ebm: &Ebm, optimizer: &AdamW) {

@@ -1,12 +1,12 @@
 // Stands between a program and the C library (LD_PRELOAD): fails or dies at a chosen file operation, and shows another clock.
 //
-//   SHIM_DIR     only operations on files below this folder count (an absolute path)
-//   SHIM_LOG     every operation that counts is written here, one a line: KIND PATH
-//   SHIM_KIND    only this kind is counted for SHIM_AT: open, write, sync, rename, mkdir or unlink; all kinds where it is not set
-//   SHIM_AT      the number of the operation, from 1, at which it happens
-//   SHIM_ERRNO   what happens: the operation fails with this error; where it is not set the process is killed
-//   SHIM_LASTING with SHIM_ERRNO: later operations fail, too
-//   SHIM_CLOCK   the time of day: seconds since 1970 at which it stands, or "back": an hour earlier at each look
+//   FAULT_DIR     only operations on files below this folder count (an absolute path)
+//   FAULT_LOG     every operation that counts is written here, one a line: KIND PATH
+//   FAULT_KIND    only this kind is counted for FAULT_AT: open, write, sync, rename, mkdir or unlink; all kinds where it is not set
+//   FAULT_AT      the number of the operation, from 1, at which it happens
+//   FAULT_ERRNO   what happens: the operation fails with this error; where it is not set the process is killed
+//   FAULT_LASTING with FAULT_ERRNO: later operations fail, too
+//   FAULT_CLOCK   the time of day: seconds since 1970 at which it stands, or "back": an hour earlier at each look
 //
 // A write that fails or dies has written half.
 #define _GNU_SOURCE
@@ -32,7 +32,7 @@
 static atomic_long seen;
 
 static int below(const char *path) {
-    const char *dir = getenv("SHIM_DIR");
+    const char *dir = getenv("FAULT_DIR");
     return dir && path && strncmp(path, dir, strlen(dir)) == 0;
 }
 
@@ -53,7 +53,7 @@ static const char *path_of(int fd, char *out) {
 }
 
 static void note(const char *kind, const char *path) {
-    const char *log = getenv("SHIM_LOG");
+    const char *log = getenv("FAULT_LOG");
     int fd = log ? syscall(SYS_openat, AT_FDCWD, log, O_WRONLY | O_CREAT | O_APPEND, 0600) : -1;
     if (fd < 0) return;
     char line[2 * PATH_MAX + 32];
@@ -66,15 +66,15 @@ static void note(const char *kind, const char *path) {
 static int now(const char *kind, const char *path) {
     if (!below(path)) return 0;
     note(kind, path);
-    const char *wanted = getenv("SHIM_KIND"), *at = getenv("SHIM_AT");
+    const char *wanted = getenv("FAULT_KIND"), *at = getenv("FAULT_AT");
     if (!at || (wanted && strcmp(wanted, kind))) return 0;
     long n = ++seen;
-    return n == atol(at) || (n > atol(at) && getenv("SHIM_LASTING"));
+    return n == atol(at) || (n > atol(at) && getenv("FAULT_LASTING"));
 }
 
 // It happens: the end of the process, or an error.
 static int happen(void) {
-    const char *error = getenv("SHIM_ERRNO");
+    const char *error = getenv("FAULT_ERRNO");
     if (!error) {
         syscall(SYS_kill, getpid(), SIGKILL);
         for (;;) pause();
@@ -137,7 +137,7 @@ int unlink(const char *path) {
 
 int clock_gettime(clockid_t clock, struct timespec *time) {
     static atomic_long looks;
-    const char *fake = getenv("SHIM_CLOCK");
+    const char *fake = getenv("FAULT_CLOCK");
     int result = syscall(SYS_clock_gettime, clock, time);
     if (fake && clock == CLOCK_REALTIME) time->tv_sec = strcmp(fake, "back") ? atol(fake) : time->tv_sec - 3600 * ++looks;
     return result;

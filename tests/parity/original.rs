@@ -2,14 +2,8 @@
 //!
 //! Hidden states and energies 1e-5 · every refinement trajectory 1e-5 · losses and metrics 1e-5 · every gradient of every named
 //! parameter 1e-4 relative · three AdamW steps 1e-5 · learning rates exact · greedy texts identical.
-//! Fixture a is the original's own; b has other sizes, no biases, and the switches that are ours.
+//! The fixture `original` is the original's own; `other_shape` has other sizes, no biases, and the switches that are ours.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)] // a test stops where it stands
-
-#[path = "common/golden.rs"]
-mod golden;
-
-use golden::{Golden, Ladder};
 use nanoebm::config::{Config, SampleConfig, TrainConfig};
 use nanoebm::data::{Corpus, Split};
 use nanoebm::eval::scores::{Base, Scores};
@@ -20,7 +14,9 @@ use nanoebm::sample::{Chooser, Generation};
 use serde_json::{Value, json};
 use tch::{Kind, no_grad};
 
-const FIXTURES: [&str; 2] = ["a", "b"];
+use super::golden::{Golden, Ladder};
+
+const FIXTURES: [&str; 2] = ["original", "other_shape"];
 const EVAL: Pass = Pass { train: false, compute: Kind::Float, second_order: false, remat: false };
 const TRAIN: Pass = Pass { train: true, compute: Kind::Float, second_order: false, remat: false };
 
@@ -152,7 +148,7 @@ fn training_loss_and_every_gradient() {
         let mut ladder = Ladder::default();
         for (case, fields) in golden.cases("train.") {
             if !fields["metrics"]["cd_loss"].is_null() {
-                continue; // tests/contrastive.rs
+                continue; // contrastive.rs
             }
             let ebm = golden.model(&fields["over"]);
             let mut optimizer = AdamW::new(ebm.params(), &TrainConfig::default(), &ebm.config);
@@ -297,7 +293,7 @@ fn parameters_are_named_as_in_pytorch() {
 /// The default descends each position's own energy: from the same checkpoint, thinking now moves.
 #[test]
 fn the_default_moves_where_the_original_stands_still() {
-    let golden = Golden::open("a");
+    let golden = Golden::open("original");
     let (idx, targets) = golden.batch();
     let gap = |reduction: &str| {
         let ebm = golden.model(&json!({"refine_reduction": reduction}));
