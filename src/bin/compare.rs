@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use nanoebm::config::{self, Action, Candidate, CompareConfig, PictureFormat, Program};
 use nanoebm::data::Corpus;
 use nanoebm::eval::compare::{Comparison, Contender, compare, shared_block_size};
+use nanoebm::eval::measure::Prediction;
 use nanoebm::eval::table;
-use nanoebm::eval::{Prediction, Windows, check_scored};
+use nanoebm::eval::windows::{Windows, check_scored};
 use nanoebm::program::load::{Loaded, load};
 use nanoebm::program::{self, Output};
 use nanoebm::viz::compared::picture;
@@ -42,7 +43,7 @@ fn run() -> anyhow::Result<u8> {
         }
         program::print(&match output {
             Output::Json => serde_json::to_string(&comparison)? + "\n",
-            Output::Csv => table::csv(&comparison.rows)?,
+            Output::Csv => table::csv(comparison.rows())?,
             Output::Text => comparison.tables(),
         })?;
     }

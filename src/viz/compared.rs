@@ -28,7 +28,7 @@ pub fn picture(comparison: &Comparison, format: PictureFormat) -> Result<Picture
          the grey line at 0 is not told apart from the first.",
     );
     let mut table = Table::new(&["model", "measure", "difference", "low", "high"]);
-    for row in comparison.rows.iter().skip(1) {
+    for row in comparison.rows().iter().skip(1) {
         for (key, ..) in MEASURES {
             let numbers = interval(row, key).map(|value| value.to_string());
             table.row(&[[text(row, "name"), key.to_owned()].as_slice(), &numbers].concat());
@@ -56,7 +56,7 @@ fn named(row: &Row) -> String {
 }
 
 fn figure(comparison: &Comparison) -> Result<Figure, Error> {
-    let rows = &comparison.rows;
+    let rows = comparison.rows();
     let summary = format!("{} windows of {} characters; 95 % intervals.", comparison.windows, comparison.block_size);
     let height = 330 + 40 * rows.len() as u32;
     Figure::draw((PAGE, height), |area| {

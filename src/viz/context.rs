@@ -14,7 +14,7 @@ use crate::config::{ContextConfig, EvalConfig, VizConfig};
 use crate::data::{Corpus, Split};
 use crate::ebm::cross_entropy;
 use crate::error::Error;
-use crate::eval::Windows;
+use crate::eval::windows::Windows;
 use crate::program::load::Loaded;
 
 /// The numbers of the picture: energies of text, which are NLLs in nats per character.

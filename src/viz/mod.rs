@@ -25,7 +25,7 @@ use crate::data::batches::spread;
 use crate::data::{Corpus, Split, Vocab};
 use crate::device;
 use crate::error::Error;
-use crate::eval::window_offsets;
+use crate::eval::windows::window_offsets;
 use crate::model::Pass;
 use crate::program::load::{Loaded, load};
 use crate::sample::Chooser;
