@@ -4,5 +4,6 @@ pub mod axes;
 pub mod curves;
 pub mod figure;
 pub mod legend;
+pub mod marks;
 pub mod output;
 pub mod style;
