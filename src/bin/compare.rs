@@ -43,7 +43,7 @@ fn run() -> anyhow::Result<u8> {
         }
         program::print(&match output {
             Output::Json => serde_json::to_string(&comparison)? + "\n",
-            Output::Csv => table::csv(comparison.rows())?,
+            Output::Csv => table::csv(&comparison.measured.rows)?,
             Output::Text => comparison.tables(),
         })?;
     }

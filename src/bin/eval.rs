@@ -37,7 +37,7 @@ fn run() -> anyhow::Result<u8> {
         let evaluation = measure(&job.config, output)?;
         program::print(&match (output, &evaluation.by_steps) {
             (Output::Json, _) => serde_json::to_string(&evaluation)? + "\n",
-            (Output::Csv, Some(by_steps)) => table::csv(by_steps.rows())?,
+            (Output::Csv, Some(by_steps)) => table::csv(&by_steps.measured.rows)?,
             (_, Some(by_steps)) => by_steps.tables() + &more_tables(&evaluation),
             (_, None) => table(&evaluation) + &more_tables(&evaluation),
         })?;

@@ -6,7 +6,6 @@ use crate::eval::bootstrap::resample;
 use crate::eval::measure::Prediction;
 use crate::eval::scores::Scores;
 use crate::eval::table::{self, Column, Format, Measured};
-use crate::metrics::Row;
 
 /// A row for System 1, for its best temperature and for each number of steps. The names are those of [`crate::eval::scores::Summary`]
 /// with `_low` and `_high`, then `nll_minus_system1` and `nll_minus_temperature`.
@@ -57,11 +56,6 @@ impl BySteps {
         Self { temperature, temperature_windows, measured: Measured::new(rows) }
     }
 
-    /// The rows, for CSV.
-    pub fn rows(&self) -> &[Row] {
-        &self.measured.rows
-    }
-
     /// Tables of 80 columns.
     pub fn tables(&self) -> String {
         const LIKELIHOOD: [Column; 5] = [
@@ -84,7 +78,7 @@ impl BySteps {
         ];
         let tables: [&[Column]; 3] = [&LIKELIHOOD, &OTHERS, &DIFFERENCES];
         let (temperature, windows) = (self.temperature, self.temperature_windows);
-        tables.map(|columns| table::table(self.rows(), columns)).join("\n")
+        tables.map(|columns| table::table(&self.measured.rows, columns)).join("\n")
             + &table::footnote()
             + &format!("T = {temperature:.4}, fitted on {windows} windows of the training split\n")
     }

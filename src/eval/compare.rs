@@ -120,11 +120,6 @@ fn put_differences(row: &mut Row, first: &str, difference: &Resampled) {
 }
 
 impl Comparison {
-    /// A row for each model.
-    pub fn rows(&self) -> &[Row] {
-        &self.measured.rows
-    }
-
     /// Tables of 80 columns.
     pub fn tables(&self) -> String {
         const MEASURES: [Column; 6] = [
@@ -144,9 +139,9 @@ impl Comparison {
             ("entropy_minus_a", "entropy", 28, Format::Difference),
             ("energy_gap_minus_a", "energy gap", 28, Format::Difference),
         ];
-        let others = self.rows().get(1..).unwrap_or_default();
-        let tables =
-            [table::table(self.rows(), &MEASURES), table::table(others, &FIRST), table::table(others, &SECOND)];
+        let rows = &self.measured.rows;
+        let others = rows.get(1..).unwrap_or_default();
+        let tables = [table::table(rows, &MEASURES), table::table(others, &FIRST), table::table(others, &SECOND)];
         tables.join("\n") + &table::footnote()
     }
 }

@@ -7,11 +7,8 @@ use plotters::style::Color;
 use serde::Serialize;
 use tch::{Kind, Tensor, no_grad};
 
-use super::draw::axes::{Axis, bounds, panel, range_of};
-use super::draw::curves::{Dash, dot, line};
-use super::draw::figure::{Area, DrawError, Figure, gif};
-use super::draw::output::{Picture, Table};
 use super::draw::style::{COLOURS, FAINT, INK, PATH, px, short, width};
+use super::draw::{Area, Axis, Dash, DrawError, Figure, Picture, Table, bounds, dot, gif, line, panel, range_of};
 use super::numbers::numbers_of;
 use super::prompt::Prompt;
 use super::studio::Studio;

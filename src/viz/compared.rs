@@ -1,11 +1,7 @@
 //! The picture of `compare`: each model's measures less the first one's, with their intervals.
 
-use super::draw::axes::{Axis, panel, range_of};
-use super::draw::curves::{Dash, line};
-use super::draw::figure::{Area, DrawError};
-use super::draw::legend::{Sample, legend};
-use super::draw::output::{Picture, Table};
 use super::draw::style::{FAINT, colour};
+use super::draw::{Area, Axis, Dash, DrawError, Picture, Sample, Table, legend, line, panel, range_of};
 use crate::config::PictureFormat;
 use crate::error::Error;
 use crate::eval::compare::Comparison;
@@ -28,15 +24,16 @@ pub fn picture(comparison: &Comparison, format: PictureFormat) -> Result<Picture
          the grey line at 0 is not told apart from the first.",
     );
     let mut table = Table::new(&["model", "measure", "difference", "low", "high"]);
-    for row in comparison.rows().iter().skip(1) {
+    let rows = &comparison.measured.rows;
+    for row in rows.iter().skip(1) {
         for (key, ..) in MEASURES {
             let [difference, low, high] = interval(row, key);
             table.row(&[&text(row, "name"), &key, &difference, &low, &high]);
         }
     }
     let summary = format!("{} windows of {} characters; 95 % intervals.", comparison.windows, comparison.block_size);
-    let height = 330 + 40 * comparison.rows().len() as u32;
-    picture.draw(format, (height, &summary), |area| paint(area, comparison.rows()))?.numbers(comparison, table)
+    let height = 330 + 40 * rows.len() as u32;
+    picture.draw(format, (height, &summary), |area| paint(area, rows))?.numbers(comparison, table)
 }
 
 /// A difference and the ends of its interval; the first model has none, and differs by 0 from itself.

@@ -3,12 +3,8 @@
 use serde::Serialize;
 use tch::{Tensor, no_grad};
 
-use super::draw::axes::{Axis, panel, range_of};
-use super::draw::curves::{Dash, by_step, line};
-use super::draw::figure::{Area, DrawError};
-use super::draw::legend::{Sample, legend};
-use super::draw::output::{Picture, Table};
 use super::draw::style::{COLOURS, short};
+use super::draw::{Area, Axis, Dash, DrawError, Picture, Sample, Table, by_step, legend, line, panel, range_of};
 use super::studio::Studio;
 use crate::config::{ContextConfig, EvalConfig};
 use crate::data::Split;

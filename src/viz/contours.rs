@@ -4,13 +4,10 @@ use contour::ContourBuilder;
 use plotters::prelude::{PathElement, Polygon, Rectangle};
 use plotters::style::{Color, WHITE};
 
-use super::draw::axes::{Axis, Chart, colour_bar, square_panel};
-use super::draw::curves::{Dash, dot, line, outline};
-use super::draw::figure::DrawError;
-use super::draw::legend::legend;
-use super::draw::marks::{draw_ends, samples};
-use super::draw::output::Picture;
 use super::draw::style::{PATH, px, viridis, width};
+use super::draw::{
+    Axis, Chart, Dash, DrawError, Picture, colour_bar, dot, draw_ends, legend, line, outline, samples, square_panel,
+};
 use super::landscape::{Landscape, View};
 use crate::config::PictureFormat;
 use crate::error::Error;

@@ -1,6 +1,6 @@
 //! Which pictures a configuration asks for, drawn one after another.
 
-use super::draw::output::Picture;
+use super::draw::Picture;
 use super::landscape::landscape;
 use super::studio::Studio;
 use super::{bowl, context, contours, gap, index, negatives, positions, report, runs, surface, training, trajectories};

@@ -1,7 +1,6 @@
 //! The page of `mode=all`: every picture, how to read it, and links to its files.
 
-use super::draw::figure::escaped;
-use super::draw::output::Picture;
+use super::draw::{Picture, escaped};
 
 /// Colours and layout, for light and dark; no script, nothing from the network.
 const STYLE: &str = "\

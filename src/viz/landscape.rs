@@ -8,9 +8,8 @@ use std::ops::Range;
 use serde::Serialize;
 use tch::no_grad;
 
-use super::draw::axes::bounds;
-use super::draw::output::Table;
 use super::draw::style::short;
+use super::draw::{Table, bounds};
 use super::plane::{Plane, Second};
 use super::prompt::Prompt;
 use crate::config::VizConfig;
@@ -32,7 +31,7 @@ pub struct Landscape {
     /// Share of the path's variance along the first and the second direction
     pub variance_shares: [f64; 2],
     /// What the second direction is
-    pub second_direction: &'static str,
+    pub second_direction: Second,
     /// Largest distance of a step from the plane
     pub off_plane: f64,
     /// Steps, System 1 first: place in the plane, and the energy of the prediction itself
@@ -118,11 +117,7 @@ pub fn landscape(prompt: &Prompt, config: &VizConfig) -> Result<Landscape, Error
         context: prompt.context(),
         position: prompt.position,
         variance_shares: plane.shares,
-        second_direction: match plane.second {
-            Second::Component => "second principal component",
-            Second::Gradient => "gradient at the end, at right angles to the straight path",
-            Second::RunnerUp => "towards the runner-up, at right angles to the straight path",
-        },
+        second_direction: plane.second,
         off_plane: plane.off_plane,
         path,
         views: views.into(),
@@ -150,9 +145,9 @@ impl Landscape {
         };
         let first = format!("PC 1, logits ({} of variance)", percent(self.variance_shares[0]));
         let second = match self.second_direction {
-            "second principal component" => format!("PC 2, logits ({})", percent(self.variance_shares[1])),
-            name if name.starts_with("gradient") => "across the path, uphill, logits".to_owned(),
-            _ => "across the path, logits".to_owned(),
+            Second::Component => format!("PC 2, logits ({})", percent(self.variance_shares[1])),
+            Second::Gradient => "across the path, uphill, logits".to_owned(),
+            Second::RunnerUp => "across the path, logits".to_owned(),
         };
         [first, second]
     }

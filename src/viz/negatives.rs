@@ -10,12 +10,8 @@ use plotters::style::Color;
 use serde::Serialize;
 use tch::{Tensor, no_grad};
 
-use super::draw::axes::{Axis, bounds, panel};
-use super::draw::curves::{Dash, line};
-use super::draw::figure::{Area, DrawError};
-use super::draw::legend::{Sample, legend};
-use super::draw::output::{Picture, Table};
 use super::draw::style::{COLOURS, short};
+use super::draw::{Area, Axis, Dash, DrawError, Picture, Sample, Table, bounds, legend, line, panel};
 use super::numbers::numbers_of;
 use super::studio::Studio;
 use crate::config::{Config, ContrastiveEnergy, ContrastiveType};

@@ -1,5 +1,6 @@
 //! The plane that a path of predictions lies in: its first two principal components.
 
+use serde::Serialize;
 use tch::{Kind, Tensor};
 
 use super::numbers::numbers_of;
@@ -28,13 +29,16 @@ pub struct Plane {
 }
 
 /// Where the second direction of a plane comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum Second {
     /// The path bends: its second principal component
+    #[serde(rename = "second principal component")]
     Component,
     /// The path is straight: the gradient at its end, at right angles to the path
+    #[serde(rename = "gradient at the end, at right angles to the straight path")]
     Gradient,
     /// The gradient too lies along the path: towards the runner-up's logit
+    #[serde(rename = "towards the runner-up, at right angles to the straight path")]
     RunnerUp,
 }
 

@@ -6,13 +6,10 @@ use plotters::style::{Color, FontTransform, RGBColor};
 use serde::Serialize;
 use tch::{Tensor, no_grad};
 
-use super::draw::axes::{bounds, colour_bar};
-use super::draw::curves::outline;
-use super::draw::figure::{Area, DrawError, text_width};
-use super::draw::output::{Picture, Table};
 use super::draw::style::{self, FAINT, INK, LABEL, SOFT, TICK, diverging, px, short, text, viridis, width};
+use super::draw::{Area, DrawError, Picture, Table, bounds, colour_bar, outline, text_width};
 use super::numbers::numbers_of;
-use super::prompt::Prompt;
+use super::prompt::{Prompt, energy_of};
 use super::studio::Studio;
 use crate::energy::entropy;
 use crate::error::Error;
@@ -40,7 +37,7 @@ pub fn levels(trajectory: &[Tensor], energy: impl Fn(&Tensor) -> Tensor) -> [Vec
 /// Computes and draws.
 pub fn picture(studio: &Studio) -> Result<Picture, Error> {
     let prompt = studio.prompt()?;
-    let [energy, entropy] = levels(&prompt.trajectory, |x| prompt.energy_of(x));
+    let [energy, entropy] = levels(&prompt.trajectory, |x| energy_of(prompt.ebm, &prompt.reading, x, studio.pass));
     let characters = prompt.ids.iter().map(|&id| prompt.vocab.char(id).map(String::from).unwrap_or_default());
     let numbers = Positions { characters: characters.collect(), energy, entropy };
     let mut table = Table::new(&["step", "position", "character", "energy", "entropy"]);

@@ -120,11 +120,6 @@ impl<'a> Prompt<'a> {
         values
     }
 
-    /// The energy (1, T) of a prediction x (1, T, V) at each position.
-    pub fn energy_of(&self, x: &Tensor) -> Tensor {
-        energy_of(self.ebm, &self.reading, x, self.pass)
-    }
-
     /// The gradient (V) of the energy at x (V) of the position that is looked at.
     pub fn gradient_at(&self, x: &Tensor) -> Tensor {
         no_grad(|| {

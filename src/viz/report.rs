@@ -8,7 +8,7 @@ use std::f64::consts::LN_2;
 use serde::Serialize;
 use tch::{Device, Kind, Tensor, no_grad};
 
-use super::draw::output::Picture;
+use super::draw::Picture;
 use super::numbers::numbers_of;
 use super::studio::Studio;
 use crate::config::SampleConfig;

@@ -4,11 +4,8 @@ use plotters::prelude::{Circle, PathElement, Polygon, Text};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, FontTransform, RGBColor};
 
-use super::draw::figure::{Area, DrawError, Figure};
-use super::draw::legend::legend;
-use super::draw::marks::{draw_ends, samples};
-use super::draw::output::Picture;
 use super::draw::style::{self, FAINT, GRID, INK, LABEL, Numbers, PAGE, PATH, SOFT, TICK, px, text, viridis, width};
+use super::draw::{Area, DrawError, Figure, Picture, draw_ends, legend, samples};
 use super::landscape::{Landscape, View};
 use crate::config::PictureFormat;
 use crate::error::Error;

@@ -6,12 +6,8 @@ use plotters::prelude::Text;
 use plotters::style::{Color, RGBColor};
 use serde::Serialize;
 
-use super::draw::axes::{Axis, Chart, panel, range_of};
-use super::draw::curves::{Dash, line};
-use super::draw::figure::{Area, DrawError, Figure};
-use super::draw::legend::{Sample, legend};
-use super::draw::output::{Picture, Table};
 use super::draw::style::{self, INK, LABEL, PAGE, SOFT, px, text};
+use super::draw::{Area, Axis, Dash, DrawError, Figure, Picture, Sample, Table, legend, line, panel, range_of};
 use super::runs::{metrics_of, names_of};
 use crate::config::VizConfig;
 use crate::error::Error;
@@ -142,59 +138,40 @@ fn figure(numbers: &Training) -> Result<Figure, Error> {
     })
 }
 
-/// Colour and dash: dashes tell quantities apart; colours do too, or with several runs they tell those apart.
-fn look(numbers: &Training, run: usize, quantity: usize, dash: Dash) -> (RGBColor, Dash) {
-    (style::colour(if numbers.runs.len() == 1 { quantity } else { run }), dash)
-}
-
+/// Dashes tell quantities apart; colours do too, or with several runs they tell those apart.
 fn draw_panel(area: &Area, numbers: &Training, which: usize) -> Result<(), DrawError> {
     let (title, label, quantities) = PANELS[which];
-    let present: Vec<(usize, &Quantity)> = quantities
-        .iter()
-        .enumerate()
-        .filter(|(_, (key, ..))| numbers.curves.iter().any(|curve| curve.quantity == *key))
-        .collect();
-    if present.is_empty() {
+    let several = numbers.runs.len() > 1;
+    let shown = numbers.curves.iter().filter_map(|curve| {
+        let quantity = quantities.iter().position(|(key, ..)| *key == curve.quantity)?;
+        let run = numbers.runs.iter().position(|run| *run == curve.run)?;
+        Some((curve, style::colour(if several { run } else { quantity }), quantities[quantity].2))
+    });
+    let shown: Vec<(&Curve, RGBColor, Dash)> = shown.collect();
+    if shown.is_empty() {
         return area.draw(&Text::new(format!("{title}: not logged"), (px(8.0), px(2.0)), text(LABEL, &SOFT)));
     }
-    let several = numbers.runs.len() > 1;
-    let entries = present.iter().map(|(i, (_, name, dash))| {
-        let (colour, dash) = if several { (SOFT, *dash) } else { look(numbers, 0, *i, *dash) };
-        (*name, Sample::Line(colour, dash))
+    let logged = |key: &str| shown.iter().any(|(curve, ..)| curve.quantity == key);
+    let entries = quantities.iter().enumerate().filter(|(_, (key, ..))| logged(key)).map(|(i, (_, name, dash))| {
+        let colour = if several { SOFT } else { style::colour(i) };
+        (*name, Sample::Line(colour, *dash))
     });
-    area.draw(&Text::new(title.to_owned(), (px(8.0), px(2.0)), text(LABEL, &INK)))?;
+    let entries: Vec<(&str, Sample)> = entries.collect();
+    area.draw(&Text::new(title, (px(8.0), px(2.0)), text(LABEL, &INK)))?;
     let below = area.split_vertically(px(18.0)).1;
-    let room = if present.len() > 1 { legend(&below, entries)? } else { below };
-    let shown: Vec<(&Curve, usize, Dash)> = numbers
-        .curves
-        .iter()
-        .filter_map(|c| {
-            present.iter().find(|(_, (key, ..))| *key == c.quantity).map(|(i, (_, _, dash))| (c, *i, *dash))
-        })
-        .collect();
+    let room = if entries.len() > 1 { legend(&below, entries)? } else { below };
     let last = shown.iter().flat_map(|(c, ..)| &c.points).fold(1f64, |l, p| l.max(p.0));
     let x = Axis { whole: true, ..Axis::new("training step", 0.0..last) };
     let y = Axis::new(label, range_of(shown.iter().flat_map(|(c, ..)| c.points.iter().map(|p| p.1))));
     let mut chart = panel(&room, "", &x, &y)?;
-    for pale in [true, false] {
-        for (curve, quantity, dash) in &shown {
-            let run = numbers.runs.iter().position(|run| *run == curve.run).unwrap_or(0);
-            let (colour, dash) = look(numbers, run, *quantity, *dash);
-            draw_curve(&mut chart, curve, (colour, dash), pale)?;
-        }
+    // The rows as logged, pale, and over them the smoothed ones.
+    for (curve, colour, _) in shown.iter().filter(|(curve, ..)| curve.points != curve.smoothed) {
+        line(&mut chart, &curve.points, &colour.mix(0.22), (0.8, Dash::Solid))?;
+    }
+    for (curve, colour, dash) in &shown {
+        line(&mut chart, &curve.smoothed, colour, (1.6, *dash))?;
     }
     Ok(())
-}
-
-/// The rows as logged, pale, or the smoothed ones.
-fn draw_curve(chart: &mut Chart, curve: &Curve, (colour, dash): (RGBColor, Dash), pale: bool) -> Result<(), DrawError> {
-    if !pale {
-        return line(chart, &curve.smoothed, &colour, (1.6, dash));
-    }
-    if curve.points == curve.smoothed {
-        return Ok(());
-    }
-    line(chart, &curve.points, &colour.mix(0.22), (0.8, Dash::Solid))
 }
 
 #[cfg(test)]
