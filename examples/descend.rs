@@ -33,19 +33,9 @@ fn main() -> Result<(), Error> {
     let energy = Autograd { energy: himmelblau, create_graph: false };
     let start = (Tensor::rand([24, 1, 2], CPU) - 0.5) * 9.0;
     let settings = Descent {
-        steps: 80,
-        step_size: Tensor::from(0.2),
         noise: Noise::Decaying(0.05),
         record: true, // keep every x on the way
-        // Everything else is off.
-        jitter: 0.0,
-        grad_scale: 1.0,
-        grad_clamp: f64::INFINITY,
-        max_move: 0.0,
-        momentum: 0.0,
-        center: false,
-        tolerance: 0.0,
-        adaptive: false,
+        ..Descent::new(80, Tensor::from(0.2))
     };
     let descended = descend(&energy, start, &settings);
 
@@ -62,9 +52,10 @@ fn draw(trajectory: &[Tensor]) -> Result<Figure, Error> {
     const CELLS: i32 = 80;
     let size = (RANGE.end - RANGE.start) / f64::from(CELLS);
     let cells = (0..CELLS * CELLS).map(|i| [i % CELLS, i / CELLS].map(|i| RANGE.start + size * f64::from(i)));
-    Figure::draw((480, 480), |area| {
+    let summary = "The energy is low where it is dark; each line is the way of one point.";
+    Figure::draw((480, 500), ("Down Himmelblau's function", summary), |area| {
         let (x, y) = (Axis::new("x", RANGE), Axis::new("y", RANGE));
-        let mut chart = square_panel(area, "Points on their way down Himmelblau's function", &x, &y)?;
+        let mut chart = square_panel(area, "", &x, &y)?;
         for [x, y] in cells {
             let energy = himmelblau(&Tensor::from_slice(&[x, y]).view([1, 1, 2])).double_value(&[0, 0, 0]);
             // Each cell reaches under the next, so that no light shines through.

@@ -266,19 +266,11 @@ impl Contrastive {
         let c = &self.config;
         let (eta, s) = (c.langevin_step_size, c.langevin_noise_scale);
         let fast = c.contrastive_type == ContrastiveType::FastPcd;
+        let step_size = Tensor::from(eta as f32).to_device(start.device());
         let descent = Descent {
-            steps: c.contrastive_k,
-            step_size: Tensor::from(eta as f32).to_device(start.device()),
-            jitter: 0.0,
-            grad_scale: 1.0,
-            grad_clamp: f64::INFINITY,
-            max_move: 0.0,
             noise: Noise::Constant((2.0 * eta * s).sqrt()),
             momentum: if fast { c.langevin_momentum } else { 0.0 },
-            center: false,
-            tolerance: 0.0,
-            adaptive: false,
-            record: false,
+            ..Descent::new(c.contrastive_k, step_size)
         };
         no_grad(|| {
             let energy = ExpectedEnergy::plain(energies);

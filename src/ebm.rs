@@ -252,18 +252,15 @@ impl Ebm {
     fn descent(&self, steps: i64, positions: i64, pass: Pass) -> Descent {
         let c = &self.config;
         Descent {
-            steps,
-            step_size: self.alpha.shallow_clone(),
             jitter: if pass.train { c.alpha_jitter } else { 0.0 },
             grad_scale: if c.refine_reduction == RefineReduction::Mean { 1.0 / positions as f64 } else { 1.0 },
             grad_clamp: c.grad_clamp,
             max_move: c.think_max_move,
             noise: if pass.train { Noise::Decaying(c.langevin_noise) } else { Noise::Off },
-            momentum: 0.0,
             center: true,
             tolerance: c.energy_convergence_threshold,
             adaptive: c.adaptive && !pass.train,
-            record: false,
+            ..Descent::new(steps, self.alpha.shallow_clone())
         }
     }
 

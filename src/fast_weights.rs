@@ -88,20 +88,8 @@ impl<'a> FastWeights<'a> {
     pub fn read(&mut self, idx: &Tensor, targets: &Tensor, look: impl FnMut(&Reading)) {
         let energy = TextEnergy { weights: self, idx, targets, look: RefCell::new(Some(look)) };
         let s = &self.settings;
-        let descent = Descent {
-            steps: s.context_steps,
-            step_size: self.step_size.shallow_clone(),
-            jitter: 0.0,
-            grad_scale: 1.0,
-            grad_clamp: f64::INFINITY,
-            max_move: 0.0,
-            noise: if s.context_noise > 0.0 { Noise::Constant(s.context_noise) } else { Noise::Off },
-            momentum: 0.0,
-            center: false,
-            tolerance: 0.0,
-            adaptive: false,
-            record: false,
-        };
+        let noise = if s.context_noise > 0.0 { Noise::Constant(s.context_noise) } else { Noise::Off };
+        let descent = Descent { noise, ..Descent::new(s.context_steps, self.step_size.shallow_clone()) };
         let theta = no_grad(|| descend(&energy, self.theta.shallow_clone(), &descent)).x;
         self.theta = theta;
         self.put(&self.theta);

@@ -7,8 +7,9 @@ use nanoebm::config::{self, Action, Candidate, CompareConfig, PictureFormat, Pro
 use nanoebm::data::Corpus;
 use nanoebm::device;
 use nanoebm::eval::compare::{Comparison, Contender, compare, shared_block_size};
+use nanoebm::eval::measure::Prediction;
 use nanoebm::eval::table;
-use nanoebm::eval::{Prediction, Windows, check_scored};
+use nanoebm::eval::windows::{Windows, check_scored};
 use nanoebm::nn::pass::kind;
 use nanoebm::program::load::{Loaded, load};
 use nanoebm::program::{self, Output};
@@ -43,7 +44,7 @@ fn run() -> anyhow::Result<u8> {
         }
         program::print(&match output {
             Output::Json => serde_json::to_string(&comparison)? + "\n",
-            Output::Csv => table::csv(&comparison.rows)?,
+            Output::Csv => table::csv(&comparison.measured.rows)?,
             Output::Text => comparison.tables(),
         })?;
     }

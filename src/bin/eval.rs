@@ -5,12 +5,13 @@ use std::process::ExitCode;
 use nanoebm::config::{self, Action, ConfigError, ContextConfig, EvalConfig, Program};
 use nanoebm::data::Corpus;
 use nanoebm::device;
-use nanoebm::eval::by_steps::thinking;
+use nanoebm::eval::evaluation::{Evaluation, evaluate, evaluate_by_steps};
 use nanoebm::eval::exact::Exact;
+use nanoebm::eval::scores::bits_per_char;
 use nanoebm::eval::separation::{Auroc, SCORINGS, Separation, separation};
 use nanoebm::eval::table;
 use nanoebm::eval::temperature::training_windows;
-use nanoebm::eval::{Report, Windows, check_scored, evaluate};
+use nanoebm::eval::windows::{Windows, check_scored};
 use nanoebm::nn::pass::kind;
 use nanoebm::program::load::load;
 use nanoebm::program::{self, Output};
@@ -34,18 +35,18 @@ fn run() -> anyhow::Result<u8> {
         Action::Run { jobs, flags, .. } => (jobs, Output::of(&flags)?),
     };
     for job in &jobs {
-        let report = measure(&job.config, output)?;
-        program::print(&match (output, &report.thinking) {
-            (Output::Json, _) => serde_json::to_string(&report)? + "\n",
-            (Output::Csv, Some(thinking)) => table::csv(&thinking.rows)?,
-            (_, Some(thinking)) => thinking.tables() + &more_tables(&report),
-            (_, None) => table(&report) + &more_tables(&report),
+        let evaluation = measure(&job.config, output)?;
+        program::print(&match (output, &evaluation.by_steps) {
+            (Output::Json, _) => serde_json::to_string(&evaluation)? + "\n",
+            (Output::Csv, Some(by_steps)) => table::csv(&by_steps.measured.rows)?,
+            (_, Some(by_steps)) => by_steps.tables() + &more_tables(&evaluation),
+            (_, None) => table(&evaluation) + &more_tables(&evaluation),
         })?;
     }
     Ok(0)
 }
 
-fn measure(config: &EvalConfig, output: Output) -> anyhow::Result<Report> {
+fn measure(config: &EvalConfig, output: Output) -> anyhow::Result<Evaluation> {
     if config.separation && output == Output::Csv {
         let problem = "separation=true has no place in --csv; use --json";
         return Err(ConfigError::Relation(problem.to_owned()).into());
@@ -79,22 +80,22 @@ fn measure(config: &EvalConfig, output: Output) -> anyhow::Result<Report> {
     let steps = config.steps.clone().or((output == Output::Csv).then(|| vec![refine_steps]));
     let work = (config.batch_size, compute);
     let bar = program::progress_bar(count, "windows");
-    let mut report = match steps {
+    let mut evaluation = match steps {
         None => evaluate(ebm, &windows, refine_steps, work, fast.as_mut(), |n| bar.inc(n)),
         Some(steps) => {
             let training = training_windows(&windows, ebm.config.vocab_size)?;
             bar.set_length((training.offsets.len() + count) as u64);
-            thinking(ebm, (&windows, &training), &steps, work, fast.as_mut(), |n| bar.inc(n))
+            evaluate_by_steps(ebm, (&windows, &training), &steps, work, fast.as_mut(), |n| bar.inc(n))
         }
     };
-    report.context = fast.as_ref().map(|fast| fast.settings);
+    evaluation.context = fast.as_ref().map(|fast| fast.settings);
     if config.separation {
         bar.set_length(SCORINGS * count as u64);
         bar.reset();
-        report.separation = Some(separation(ebm, &windows, work, |n| bar.inc(n)));
+        evaluation.separation = Some(separation(ebm, &windows, work, |n| bar.inc(n)));
     }
     bar.finish_and_clear();
-    Ok(report)
+    Ok(evaluation)
 }
 
 /// The windows that are asked for. Following a text needs those that do not overlap: of others, it would have seen what is scored.
@@ -121,9 +122,9 @@ fn followed(c: &ContextConfig) -> String {
     format!("The weights ({weights}) follow the text; steps after every {chunk} windows: {steps}, α = {alpha}")
 }
 
-fn table(r: &Report) -> String {
+fn table(r: &Evaluation) -> String {
     let line = |name: &str, nll: f64, ppl: f64, energy: f64| {
-        format!("{name:<10} {nll:>10.4} {ppl:>12.4} {:>10.4} {energy:>10.4}\n", Report::bits(nll))
+        format!("{name:<10} {nll:>10.4} {ppl:>12.4} {:>10.4} {energy:>10.4}\n", bits_per_char(nll))
     };
     format!("{:<10} {:>10} {:>12} {:>10} {:>10}\n", "", "NLL (nats)", "perplexity", "bits/char", "E[energy]")
         + &line("System 1", r.nll_s1, r.ppl_s1, r.energy_initial)
@@ -131,12 +132,12 @@ fn table(r: &Report) -> String {
         + &format!("{} steps of refinement, energy gap {:.4}, {} windows\n", r.refine_steps, r.energy_gap, r.windows)
 }
 
-fn more_tables(r: &Report) -> String {
+fn more_tables(r: &Evaluation) -> String {
     let taken = r.mean_steps.map(|steps| format!("Steps taken by a position on average: {steps:.2}\n"));
     taken.unwrap_or_default() + &r.exact.as_ref().map(Exact::table).unwrap_or_default() + &separation_table(r)
 }
 
-fn separation_table(r: &Report) -> String {
+fn separation_table(r: &Evaluation) -> String {
     let line = |name: &str, a: Auroc| format!("{name:<24} {:>10.4} {:>12.4}\n", a.energy, a.nll);
     let Some(Separation { one_character, shuffled_words, uniform_noise }) = r.separation else { return String::new() };
     format!("\n{:<24} {:>10} {:>12}\n", "AUROC of text against", "by energy", "by NLL")

@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 
 use nanoebm::config::{self, Action, Program, VizConfig};
-use nanoebm::{program, viz};
+use nanoebm::program;
+use nanoebm::viz::draw::output::{check_folder, write};
+use nanoebm::viz::gallery::gallery;
 
 const PROGRAM: Program =
     Program { name: "viz", about: "Draw what thinking does, as pictures with their numbers", flags: &[] };
@@ -29,10 +31,10 @@ fn run() -> anyhow::Result<u8> {
 }
 
 fn draw(config: &VizConfig) -> anyhow::Result<()> {
-    viz::draw::output::check_folder(&config.out)?;
-    let gallery = viz::draw(config)?;
+    check_folder(&config.out)?;
+    let gallery = gallery(config)?;
     gallery.notes.iter().for_each(|note| program::say(note));
-    let paths = viz::draw::output::write(&config.out, &gallery.pictures)?;
+    let paths = write(&config.out, &gallery.pictures)?;
     for picture in &gallery.pictures {
         let names: Vec<&str> = picture.files.iter().map(|(name, _)| name.as_str()).collect();
         program::say(&format!("{}: {}", picture.title, names.join(", ")));

@@ -120,6 +120,26 @@ pub struct Descent {
     pub record: bool,
 }
 
+impl Descent {
+    /// Plain descent: so many steps of this size, nothing clipped, no noise, no momentum.
+    pub fn new(steps: i64, step_size: Tensor) -> Self {
+        Self {
+            steps,
+            step_size,
+            jitter: 0.0,
+            grad_scale: 1.0,
+            grad_clamp: f64::INFINITY,
+            max_move: 0.0,
+            noise: Noise::Off,
+            momentum: 0.0,
+            center: false,
+            tolerance: 0.0,
+            adaptive: false,
+            record: false,
+        }
+    }
+}
+
 /// What a descent gives.
 #[derive(Debug)]
 pub struct Descended {

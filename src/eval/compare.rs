@@ -6,10 +6,11 @@ use tch::Kind;
 use crate::data::Vocab;
 use crate::ebm::Ebm;
 use crate::error::Error;
-use crate::eval::bootstrap::{CONFIDENCE, RESAMPLES, Resampled, resample};
-use crate::eval::scores::{BINS, Scores, Summary};
-use crate::eval::table::{self, Column, Format};
-use crate::eval::{Prediction, Windows, measure};
+use crate::eval::bootstrap::{Resampled, resample};
+use crate::eval::measure::{Prediction, measure};
+use crate::eval::scores::{Scores, Summary};
+use crate::eval::table::{self, Column, Format, Measured};
+use crate::eval::windows::Windows;
 use crate::metrics::Row;
 
 /// One of the models.
@@ -38,14 +39,9 @@ pub struct Comparison {
     pub windows: usize,
     /// Their length in characters
     pub block_size: i64,
-    /// Bins of the expected calibration error
-    pub ece_bins: usize,
-    /// Resamples behind the intervals
-    pub resamples: usize,
-    /// Probability that an interval is meant to hold
-    pub confidence: f64,
     /// The measures
-    pub rows: Vec<Row>,
+    #[serde(flatten)]
+    pub measured: Measured,
 }
 
 /// The length of windows that all contenders read: `asked`, else that of all. An error where windows would not be the same to each.
@@ -97,27 +93,22 @@ pub fn compare(
     };
     let scores: Vec<Scores> = contenders.iter().map(&mut last).collect();
     let measured = resample(&scores.iter().collect::<Vec<_>>());
-    let row = |(contender, measured_one): (&Contender, &Resampled)| {
-        let mut row = Row::new();
-        row.insert("name".to_owned(), contender.name.into());
-        row.insert("checkpoint".to_owned(), contender.checkpoint.clone().into());
-        row.insert("step".to_owned(), contender.step.into());
-        row.insert("refine_steps".to_owned(), contender.refine_steps.into());
-        row.insert("settings".to_owned(), contender.settings.clone().into());
-        table::put_measures(&mut row, measured_one);
+    let row = |(contender, own): (&Contender, &Resampled)| {
+        let mut row = table::row([
+            ("name", contender.name.into()),
+            ("checkpoint", contender.checkpoint.clone().into()),
+            ("step", contender.step.into()),
+            ("refine_steps", contender.refine_steps.into()),
+            ("settings", contender.settings.clone().into()),
+        ]);
+        table::put_measures(&mut row, own);
         if contender.name != contenders[0].name {
-            put_differences(&mut row, contenders[0].name, &measured_one.minus(&measured[0]));
+            put_differences(&mut row, contenders[0].name, &own.minus(&measured[0]));
         }
         row
     };
-    Comparison {
-        windows: windows.offsets.len(),
-        block_size: windows.block_size,
-        ece_bins: BINS,
-        resamples: RESAMPLES,
-        confidence: CONFIDENCE,
-        rows: contenders.iter().zip(&measured).map(row).collect(),
-    }
+    let rows = contenders.iter().zip(&measured).map(row).collect();
+    Comparison { windows: windows.offsets.len(), block_size: windows.block_size, measured: Measured::new(rows) }
 }
 
 /// Every measure's difference but that of the energy, whose zero is each model's own.
@@ -148,8 +139,9 @@ impl Comparison {
             ("entropy_minus_a", "entropy", 28, Format::Difference),
             ("energy_gap_minus_a", "energy gap", 28, Format::Difference),
         ];
-        let others = &self.rows[1.min(self.rows.len())..];
-        let tables = [table::table(&self.rows, &MEASURES), table::table(others, &FIRST), table::table(others, &SECOND)];
+        let rows = &self.measured.rows;
+        let others = rows.get(1..).unwrap_or_default();
+        let tables = [table::table(rows, &MEASURES), table::table(others, &FIRST), table::table(others, &SECOND)];
         tables.join("\n") + &table::footnote()
     }
 }

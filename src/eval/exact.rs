@@ -4,9 +4,10 @@
 //! not draw, and the other way round: so one pass over the answers finds what writing them one by one would.
 
 use crate::data::addition::Problem;
+use crate::eval::measure::Prediction;
 use crate::eval::scores::Scores;
 use crate::eval::table::{self, Column, Format};
-use crate::eval::{Prediction, Windows};
+use crate::eval::windows::Windows;
 use crate::metrics::Row;
 
 /// A row for all problems and for each of their kinds: `name`, `problems`, and for each prediction its share of right answers.
@@ -20,9 +21,7 @@ pub fn exact(windows: &Windows, predictions: &[Prediction], scores: &[Scores]) -
     let problems: Vec<Problem> = windows.offsets.iter().map(|&n| adder.problem(windows.split, n)).collect();
     let row = |name: String, of: &dyn Fn(Problem) -> bool| {
         let chosen: Vec<usize> = (0..problems.len()).filter(|&i| of(problems[i])).collect();
-        let mut row = Row::new();
-        row.insert("name".to_owned(), name.into());
-        row.insert("problems".to_owned(), chosen.len().into());
+        let mut row = table::row([("name", name.into()), ("problems", chosen.len().into())]);
         for (prediction, scores) in predictions.iter().zip(scores) {
             let right = chosen.iter().filter(|&&i| scores.is_exact(i)).count();
             row.insert(prediction.to_string(), (right as f64 / chosen.len() as f64).into());

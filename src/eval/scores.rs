@@ -46,6 +46,11 @@ impl From<[f64; MEANS + 1]> for Summary {
     }
 }
 
+/// Bits per character of an NLL in nats.
+pub fn bits_per_char(nll: f64) -> f64 {
+    nll / std::f64::consts::LN_2
+}
+
 /// System 1's prediction, beside which every other is measured.
 #[derive(Debug)]
 pub struct Base {

@@ -12,7 +12,7 @@ use crate::data::Vocab;
 use crate::data::shuffle::mix;
 use crate::ebm::Ebm;
 use crate::energy::token_energies;
-use crate::eval::Windows;
+use crate::eval::windows::Windows;
 use crate::nn::pass::Pass;
 
 /// Fixed: two models are compared on the same corruptions.
@@ -59,8 +59,8 @@ pub fn separation(
     (batch_size, compute): (i64, Kind),
     mut progress: impl FnMut(u64),
 ) -> Separation {
-    let mut scores = |corruption: Option<Corruption>| {
-        let mut scores = Scores::default();
+    let mut score = |corruption: Option<Corruption>| {
+        let mut means = Means::default();
         for batch in texts.offsets.chunks(batch_size as usize) {
             let mut windows = Vec::new();
             for &offset in batch {
@@ -71,28 +71,28 @@ pub fn separation(
                 windows.extend(ids);
             }
             let windows = Tensor::from_slice(&windows).view([batch.len() as i64, -1]).to_device(ebm.device()); // (B, T + 1)
-            no_grad(|| scores.add(ebm, &windows, Pass::eval(compute)));
+            no_grad(|| means.add(ebm, &windows, Pass::eval(compute)));
             progress(batch.len() as u64);
         }
-        scores
+        means
     };
-    let intact = scores(None);
+    let intact = score(None);
     let [one_character, shuffled_words, uniform_noise] =
         [Corruption::OneCharacter, Corruption::ShuffledWords, Corruption::UniformNoise].map(|corruption| {
-            let corrupted = scores(Some(corruption));
+            let corrupted = score(Some(corruption));
             Auroc { energy: auroc(&intact.energy, &corrupted.energy), nll: auroc(&intact.nll, &corrupted.nll) }
         });
     Separation { one_character, shuffled_words, uniform_noise }
 }
 
-/// One number per window.
+/// The means of energy and NLL over each window.
 #[derive(Default)]
-struct Scores {
+struct Means {
     energy: Vec<f64>,
     nll: Vec<f64>,
 }
 
-impl Scores {
+impl Means {
     /// Scores windows (B, T + 1).
     fn add(&mut self, ebm: &Ebm, windows: &Tensor, pass: Pass) {
         let t = windows.size()[1] - 1;

@@ -1,12 +1,37 @@
 //! Rows of measures: one set of columns for the table that people read, for JSON and for CSV.
 
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::error::Error;
-use crate::eval::Report;
 use crate::eval::bootstrap::{CONFIDENCE, Estimate, RESAMPLES, Resampled};
-use crate::eval::scores::{BINS, Summary};
+use crate::eval::scores::{BINS, Summary, bits_per_char};
 use crate::metrics::Row;
+
+/// Rows of measures, and how they were made.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Measured {
+    /// Bins of the expected calibration error
+    pub ece_bins: usize,
+    /// Resamples behind the intervals
+    pub resamples: usize,
+    /// Probability that an interval is meant to hold
+    pub confidence: f64,
+    /// The measures
+    pub rows: Vec<Row>,
+}
+
+impl Measured {
+    /// Rows whose measures were made as all are here.
+    pub fn new(rows: Vec<Row>) -> Self {
+        Self { ece_bins: BINS, resamples: RESAMPLES, confidence: CONFIDENCE, rows }
+    }
+}
+
+/// A row of these cells, in this order.
+pub fn row<const N: usize>(cells: [(&str, Value); N]) -> Row {
+    cells.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+}
 
 /// Adds a number with its interval: `name`, `name_low`, `name_high`.
 pub fn put_estimate(row: &mut Row, name: &str, estimate: Estimate) {
@@ -21,7 +46,7 @@ pub fn put_measures(row: &mut Row, measured: &Resampled) {
         put_estimate(row, name, measured.estimate(|summary| summary.values()[i]));
     }
     row.insert("perplexity".to_owned(), measured.value.nll.exp().into());
-    row.insert("bits_per_char".to_owned(), Report::bits(measured.value.nll).into());
+    row.insert("bits_per_char".to_owned(), bits_per_char(measured.value.nll).into());
 }
 
 /// How a column is written.
@@ -119,8 +144,7 @@ mod tests {
     use super::*;
 
     fn rows() -> Vec<Row> {
-        let mut one = Row::new();
-        one.insert("name".to_owned(), "System 1, T = 0.97".into());
+        let one = row([("name", "System 1, T = 0.97".into())]);
         let mut two = one.clone();
         put_estimate(&mut two, "nll", Estimate { value: 1.5, low: 1.25, high: f64::NAN });
         vec![one, two]

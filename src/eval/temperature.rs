@@ -9,7 +9,8 @@ use crate::data::shuffle::permutation;
 use crate::data::{DataError, Split};
 use crate::ebm::Ebm;
 use crate::energy::{expected_energy, token_energies};
-use crate::eval::{MOST_LOGITS, Windows};
+use crate::eval::measure::MOST_LOGITS;
+use crate::eval::windows::Windows;
 use crate::nn::pass::Pass;
 
 /// Fixed: the same text gives the same windows.

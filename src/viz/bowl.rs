@@ -1,23 +1,25 @@
 //! The bowl: the energy along the straight line from System 1 to System 2, and the ball that rolls down it.
 
+use std::ops::Range;
+
 use plotters::prelude::{Circle, Rectangle};
 use plotters::style::Color;
 use serde::Serialize;
 use tch::{Kind, Tensor, no_grad};
 
-use super::draw::axes::{Axis, headed, panel, range_of};
-use super::draw::curves::{Dash, line};
-use super::draw::figure::{Area, DrawError, Figure, gif};
-use super::draw::output::{Picture, Table};
-use super::draw::style::{COLOURS, FAINT, INK, PAGE, PATH, px, short, width};
-use super::thought::Thought;
-use crate::config::PictureFormat;
+use super::draw::style::{COLOURS, FAINT, INK, PATH, px, short, width};
+use super::draw::{Area, Axis, Dash, DrawError, Figure, Picture, Table, bounds, dot, gif, line, panel, range_of};
+use super::numbers::numbers_of;
+use super::prompt::Prompt;
+use super::studio::Studio;
 use crate::error::Error;
 
 /// Points of a curve.
 const POINTS: i64 = 161;
 /// Half width of the wide cut in logits at least.
 const WIDE: f64 = 4.0;
+/// What it is called.
+const TITLE: &str = "The bowl that a thought rolls down";
 /// The upright axis.
 const HEIGHT: &str = "E − E(System 1), nats";
 /// Panels with a ball.
@@ -50,36 +52,36 @@ impl Bowl {
     }
 }
 
-/// Cuts the energy along a thought's path. An error where thinking does not move the prediction at all.
-pub fn bowl(thought: &Thought) -> Result<Bowl, Error> {
+/// Cuts the energy along the path of a prompt's thought. An error where thinking does not move the prediction at all.
+pub fn bowl(prompt: &Prompt) -> Result<Bowl, Error> {
     no_grad(|| {
-        let path = thought.path(); // (K + 1, V)
+        let path = prompt.path(); // (K + 1, V)
         let (start, end) = (path.get(0), path.get(-1));
         let whole = &end - &start;
         let length = whole.norm().double_value(&[]);
         if length <= 0.0 {
-            let context = thought.context();
+            let context = prompt.context();
             return Err(Error::Request(format!(
                 "thinking does not move the prediction after {context}: there is no bowl to cut"
             )));
         }
         let direction = whole / length; // (V)
-        let places = Vec::<f64>::try_from((&path - &start).matmul(&direction)).unwrap_or_default(); // (K + 1)
+        let places: Vec<f64> = numbers_of(&(&path - &start).matmul(&direction)); // (K + 1)
         let cut = |places: &[f64]| {
             let s = Tensor::from_slice(places).to_device(start.device()).unsqueeze(-1); // (N, 1)
-            thought.energy_at(&(&start + s * &direction)) // (N, V)
+            prompt.energy_at(&(&start + s * &direction)) // (N, V)
         };
         let curve = |low: f64, high: f64| {
             let at: Vec<f64> = (0..POINTS).map(|i| low + (high - low) * i as f64 / (POINTS - 1) as f64).collect();
             let energies = cut(&at);
             at.into_iter().zip(energies).collect()
         };
-        let (low, high) = places.iter().fold((0f64, 0f64), |(l, h), &p| (l.min(p), h.max(p)));
+        let Range { start: low, end: high } = bounds(std::iter::once(0.0).chain(places.iter().copied()));
         let wide = WIDE.max(1.5 * (high - low));
         Ok(Bowl {
-            context: thought.context(),
+            context: prompt.context(),
             on_line: cut(&places),
-            energies: thought.energy_at(&path.to_kind(Kind::Double)),
+            energies: prompt.energy_at(&path.to_kind(Kind::Double)),
             near: curve(low - 0.3 * (high - low), high + 0.3 * (high - low)),
             wide: curve(low - wide, high + wide),
             places,
@@ -88,34 +90,33 @@ pub fn bowl(thought: &Thought) -> Result<Bowl, Error> {
 }
 
 /// Panels, animation and numbers.
-pub fn picture(thought: &Thought, format: PictureFormat) -> Result<Picture, Error> {
-    let bowl = bowl(thought)?;
-    let stop = thought.early_stop().map_or_else(String::new, |stop| format!("; {stop}"));
-    let (first, last) = (bowl.energies[0], bowl.energies[thought.steps()]);
+pub fn picture(studio: &Studio) -> Result<Picture, Error> {
+    let prompt = studio.prompt()?;
+    let bowl = bowl(prompt)?;
+    let last = prompt.steps();
     let summary = format!(
-        "After {}: {}, {} logits long; {} lower by {} nats{stop}.",
+        "After {}: {}, {} logits long; {} lower by {} nats{}.",
         bowl.context,
-        thought.effort(),
-        short(bowl.places[thought.steps()].abs()),
-        thought.energy_name(),
-        short(first - last)
+        prompt.effort(),
+        short(bowl.places[last].abs()),
+        prompt.energy_name(),
+        short(bowl.energies[0] - bowl.energies[last]),
+        prompt.stopped()
     );
     let picture = Picture::new(
         "bowl",
-        "The bowl that a thought rolls down",
+        TITLE,
         "Each panel is the energy along the line from System 1 (0) to System 2; the ball is the prediction after so many \
          steps. The first panel is a wide cut, the others magnify its shaded band.",
     );
     let mut table = Table::new(&["step", "place", "energy_on_line", "energy"]);
     for (step, place) in bowl.places.iter().enumerate() {
-        table.row(&[
-            step.to_string(),
-            place.to_string(),
-            bowl.on_line[step].to_string(),
-            bowl.energies[step].to_string(),
-        ]);
+        table.row(&[&step, place, &bowl.on_line[step], &bowl.energies[step]]);
     }
-    let picture = picture.figure(&panels(&bowl, &summary)?, format)?.numbers(&bowl, table)?;
+    let shown = chosen(last, PANELS);
+    let size = (52 + 176 * rows(&shown) as u32, summary.as_str());
+    let picture =
+        picture.draw(studio.config.format, size, |area| panels(area, &bowl, &shown))?.numbers(&bowl, table)?;
     Ok(picture.file("gif", animation(&bowl, &summary)?))
 }
 
@@ -127,26 +128,26 @@ fn chosen(steps: usize, n: usize) -> Vec<usize> {
     chosen
 }
 
-fn panels(bowl: &Bowl, summary: &str) -> Result<Figure, Error> {
-    let last = bowl.places.len() - 1;
-    let shown = chosen(last, PANELS);
-    let rows = (shown.len() + 2).div_ceil(4);
-    Figure::draw((PAGE, 52 + 176 * rows as u32), |area| {
-        let rest = headed(area, "The bowl that a thought rolls down", summary)?;
-        let room = rest.split_evenly((rows, 4));
-        let (wide, high) = room[0].dim_in_pixel();
-        let whole = rest.clone().shrink((0, 0), (2 * wide, high)); // takes two places
-        draw_wide(&whole, bowl, bowl.places[last])?;
-        for (i, (step, room)) in shown.iter().zip(&room[2..]).enumerate() {
-            let title = match step {
-                0 => "step 0 (System 1)".to_owned(),
-                step => format!("step {step}"),
-            };
-            let name = if i % 4 == 2 || i == 0 { HEIGHT } else { "" }; // once in a row
-            draw_near(room, bowl, &title, *step as f64, name)?;
-        }
-        Ok(())
-    })
+/// The wide cut, then a panel with the ball after each of these steps.
+fn panels(area: &Area, bowl: &Bowl, shown: &[usize]) -> Result<(), DrawError> {
+    let room = area.split_evenly((rows(shown), 4));
+    let (wide, high) = room[0].dim_in_pixel();
+    let whole = area.clone().shrink((0, 0), (2 * wide, high)); // takes two places
+    draw_wide(&whole, bowl, bowl.places[bowl.places.len() - 1])?;
+    for (i, (step, room)) in shown.iter().zip(&room[2..]).enumerate() {
+        let title = match step {
+            0 => "step 0 (System 1)".to_owned(),
+            step => format!("step {step}"),
+        };
+        let name = if i % 4 == 2 || i == 0 { HEIGHT } else { "" }; // once in a row
+        draw_near(room, bowl, &title, *step as f64, name)?;
+    }
+    Ok(())
+}
+
+/// Rows of four places that these steps and the wide cut take.
+fn rows(shown: &[usize]) -> usize {
+    (shown.len() + 2).div_ceil(4)
 }
 
 /// Energy less System 1's.
@@ -166,7 +167,7 @@ fn draw_wide(area: &Area, bowl: &Bowl, ball: f64) -> Result<(), DrawError> {
     chart.plotting_area().draw(&Rectangle::new(corners, COLOURS[4].mix(0.25).filled()))?;
     line(&mut chart, &curve, &COLOURS[0], (1.8, Dash::Solid))?;
     let height = interpolated(&curve, ball);
-    chart.plotting_area().draw(&Circle::new((ball, height), px(3.2), PATH.filled()))
+    dot(&chart, (ball, height), 3.2, PATH)
 }
 
 /// The magnified part with the ball after `step` steps.
@@ -178,11 +179,10 @@ fn draw_near(area: &Area, bowl: &Bowl, title: &str, step: f64, height_name: &str
     line(&mut chart, &curve, &COLOURS[0], (1.8, Dash::Solid))?;
     let height = |place: f64| interpolated(&curve, place);
     for place in &bowl.places[..=step.floor() as usize] {
-        let dot = Circle::new((*place, height(*place)), px(2.0), FAINT.filled());
-        chart.plotting_area().draw(&dot)?;
+        dot(&chart, (*place, height(*place)), 2.0, FAINT)?;
     }
     let ball = bowl.ball(step);
-    chart.plotting_area().draw(&Circle::new((ball, height(ball)), px(4.5), PATH.filled()))?;
+    dot(&chart, (ball, height(ball)), 4.5, PATH)?;
     chart.plotting_area().draw(&Circle::new((ball, height(ball)), px(4.5), INK.stroke_width(width(0.9))))
 }
 
@@ -205,9 +205,8 @@ fn animation(bowl: &Bowl, summary: &str) -> Result<Vec<u8>, Error> {
     at.push(steps as f64);
     let last = at.len() - 1;
     let frames = at.iter().enumerate().map(|(i, &step)| {
-        let figure = Figure::draw((560, 300), |area| {
-            let rest = headed(area, "The bowl that a thought rolls down", summary)?;
-            let halves = rest.split_evenly((1, 2));
+        let figure = Figure::draw((560, 300), (TITLE, summary), |area| {
+            let halves = area.split_evenly((1, 2));
             draw_wide(&halves[0], bowl, bowl.ball(step))?;
             draw_near(&halves[1], bowl, &format!("step {} of {steps}", step.floor()), step, HEIGHT)
         })?;

@@ -1,11 +1,7 @@
 //! The picture of `compare`: each model's measures less the first one's, with their intervals.
 
-use super::draw::axes::{Axis, headed, panel, range_of};
-use super::draw::curves::{Dash, line};
-use super::draw::figure::Figure;
-use super::draw::legend::{Sample, legend};
-use super::draw::output::{Picture, Table};
-use super::draw::style::{COLOURS, FAINT, PAGE};
+use super::draw::style::{FAINT, colour};
+use super::draw::{Area, Axis, Dash, DrawError, Picture, Sample, Table, legend, line, panel, range_of};
 use crate::config::PictureFormat;
 use crate::error::Error;
 use crate::eval::compare::Comparison;
@@ -28,13 +24,16 @@ pub fn picture(comparison: &Comparison, format: PictureFormat) -> Result<Picture
          the grey line at 0 is not told apart from the first.",
     );
     let mut table = Table::new(&["model", "measure", "difference", "low", "high"]);
-    for row in comparison.rows.iter().skip(1) {
+    let rows = &comparison.measured.rows;
+    for row in rows.iter().skip(1) {
         for (key, ..) in MEASURES {
-            let numbers = interval(row, key).map(|value| value.to_string());
-            table.row(&[[text(row, "name"), key.to_owned()].as_slice(), &numbers].concat());
+            let [difference, low, high] = interval(row, key);
+            table.row(&[&text(row, "name"), &key, &difference, &low, &high]);
         }
     }
-    picture.figure(&figure(comparison)?, format)?.numbers(comparison, table)
+    let summary = format!("{} windows of {} characters; 95 % intervals.", comparison.windows, comparison.block_size);
+    let height = 330 + 40 * rows.len() as u32;
+    picture.draw(format, (height, &summary), |area| paint(area, rows))?.numbers(comparison, table)
 }
 
 /// A difference and the ends of its interval; the first model has none, and differs by 0 from itself.
@@ -55,27 +54,20 @@ fn named(row: &Row) -> String {
         .to_owned()
 }
 
-fn figure(comparison: &Comparison) -> Result<Figure, Error> {
-    let rows = &comparison.rows;
-    let summary = format!("{} windows of {} characters; 95 % intervals.", comparison.windows, comparison.block_size);
-    let height = 330 + 40 * rows.len() as u32;
-    Figure::draw((PAGE, height), |area| {
-        let rest = headed(area, "Models on the same windows", &summary)?;
-        let colour = |i: usize| COLOURS[i % COLOURS.len()];
-        let entries: Vec<_> =
-            rows.iter().enumerate().map(|(i, row)| (named(row), Sample::Line(colour(i), Dash::Solid))).collect();
-        let rest = legend(&rest, &entries)?;
-        for ((key, title, label), quarter) in MEASURES.into_iter().zip(rest.split_evenly((2, 2))) {
-            let x = Axis::new(label, range_of(rows.iter().flat_map(|row| interval(row, key)))).with_ticks(4);
-            let y = Axis { label: "model", range: rows.len() as f64 + 0.6..0.4, ticks: 2 * rows.len(), whole: true };
-            let mut chart = panel(&quarter, title, &x, &y)?;
-            line(&mut chart, &[(0.0, 0.4), (0.0, rows.len() as f64 + 0.6)], &FAINT, (1.2, Dash::Solid))?;
-            for (i, row) in rows.iter().enumerate() {
-                let ([value, low, high], at) = (interval(row, key), i as f64 + 1.0);
-                line(&mut chart, &[(low, at), (high, at)], &colour(i), (4.0, Dash::Solid))?;
-                line(&mut chart, &[(value, at - 0.25), (value, at + 0.25)], &colour(i), (2.0, Dash::Solid))?;
-            }
+fn paint(area: &Area, rows: &[Row]) -> Result<(), DrawError> {
+    let entries = rows.iter().enumerate().map(|(i, row)| (named(row), Sample::Line(colour(i), Dash::Solid)));
+    let rest = legend(area, entries)?;
+    let bottom = rows.len() as f64 + 0.6;
+    for ((key, title, label), quarter) in MEASURES.into_iter().zip(rest.split_evenly((2, 2))) {
+        let x = Axis::new(label, range_of(rows.iter().flat_map(|row| interval(row, key)))).with_ticks(4);
+        let y = Axis { label: "model", range: bottom..0.4, ticks: 2 * rows.len(), whole: true };
+        let mut chart = panel(&quarter, title, &x, &y)?;
+        line(&mut chart, &[(0.0, 0.4), (0.0, bottom)], &FAINT, (1.2, Dash::Solid))?;
+        for (i, row) in rows.iter().enumerate() {
+            let ([value, low, high], at) = (interval(row, key), i as f64 + 1.0);
+            line(&mut chart, &[(low, at), (high, at)], &colour(i), (4.0, Dash::Solid))?;
+            line(&mut chart, &[(value, at - 0.25), (value, at + 0.25)], &colour(i), (2.0, Dash::Solid))?;
         }
-        Ok(())
-    })
+    }
+    Ok(())
 }

@@ -3,23 +3,18 @@
 use serde::Serialize;
 use tch::{Tensor, no_grad};
 
-use super::draw::axes::{Axis, headed, panel, range_of};
-use super::draw::curves::{Dash, line};
-use super::draw::figure::Figure;
-use super::draw::legend::{Sample, legend};
-use super::draw::output::{Picture, Table};
-use super::draw::style::{COLOURS, PAGE, short};
-use super::pass;
-use crate::config::{ContextConfig, EvalConfig, VizConfig};
-use crate::data::{Corpus, Split};
+use super::draw::style::{COLOURS, short};
+use super::draw::{Area, Axis, Dash, DrawError, Picture, Sample, Table, by_step, legend, line, panel, range_of};
+use super::studio::Studio;
+use crate::config::{ContextConfig, EvalConfig};
+use crate::data::Split;
 use crate::ebm::cross_entropy;
 use crate::error::Error;
-use crate::eval::Windows;
-use crate::program::load::Loaded;
+use crate::eval::windows::Windows;
 
 /// The numbers of the picture: energies of text, which are NLLs in nats per character.
 #[derive(Debug, Serialize)]
-pub struct Reading {
+pub struct ReadingOn {
     /// Of the first chunk, after 0, 1, … steps down it
     pub steps: Vec<f64>,
     /// Characters read by the end of each chunk
@@ -31,13 +26,13 @@ pub struct Reading {
 }
 
 /// Reads the first windows of the validation split, with `eval`'s settings for fast weights.
-pub fn reading(loaded: &Loaded, corpus: &Corpus, config: &VizConfig) -> Result<Reading, Error> {
-    let (ebm, pass) = (&loaded.ebm, pass(config));
+fn measure(studio: &Studio) -> Result<ReadingOn, Error> {
+    let (corpus, config, ebm, pass) = (studio.corpus()?, studio.config, &studio.loaded.ebm, studio.pass);
     let settings = ContextConfig { context_steps: 1, ..EvalConfig::default().fast };
-    let mut windows = Windows::consecutive(corpus, Split::Val, ebm.config.block_size)?;
+    let mut windows = Windows::consecutive(&corpus, Split::Val, ebm.config.block_size)?;
     windows.offsets.truncate(config.max_windows as usize);
     let chunks: Vec<_> = windows.batches(settings.context_chunk, ebm.device()).collect();
-    let mut fast = loaded.fast_weights(settings, pass.compute)?;
+    let mut fast = studio.loaded.fast_weights(settings, pass.compute)?;
     let steps = (0..=config.think_steps).map(|_| fast.score(&chunks[0].0, &chunks[0].1)).collect();
     fast.forget();
     // The trained weights first: later the model's are others.
@@ -46,7 +41,7 @@ pub fn reading(loaded: &Loaded, corpus: &Corpus, config: &VizConfig) -> Result<R
         no_grad(|| cross_entropy(&ebm.predict(&ebm.read_for(idx, targets, pass), steps_of_thinking, pass), targets))
     };
     let frozen: Vec<f64> = chunks.iter().map(|chunk| frozen(chunk).double_value(&[])).collect();
-    let mut reading = Reading { steps, characters: Vec::new(), frozen: Vec::new(), following: Vec::new() };
+    let mut reading = ReadingOn { steps, characters: Vec::new(), frozen: Vec::new(), following: Vec::new() };
     let (mut read, mut by_frozen, mut by_following) = (0, 0.0, 0.0);
     for ((idx, targets), nll) in chunks.iter().zip(frozen) {
         let characters = idx.numel();
@@ -62,8 +57,8 @@ pub fn reading(loaded: &Loaded, corpus: &Corpus, config: &VizConfig) -> Result<R
 }
 
 /// Measures and draws.
-pub fn picture(loaded: &Loaded, corpus: &Corpus, config: &VizConfig) -> Result<Picture, Error> {
-    let numbers = reading(loaded, corpus, config)?;
+pub fn picture(studio: &Studio) -> Result<Picture, Error> {
+    let numbers = measure(studio)?;
     let picture = Picture::new(
         "context",
         "Reading on",
@@ -72,46 +67,35 @@ pub fn picture(loaded: &Loaded, corpus: &Corpus, config: &VizConfig) -> Result<P
     );
     let mut table = Table::new(&["characters", "frozen", "following"]);
     for ((n, frozen), following) in numbers.characters.iter().zip(&numbers.frozen).zip(&numbers.following) {
-        table.row(&[n.to_string(), frozen.to_string(), following.to_string()]);
+        table.row(&[n, frozen, following]);
     }
-    picture.figure(&figure(&numbers)?, config.format)?.numbers(&numbers, table)
-}
-
-fn figure(numbers: &Reading) -> Result<Figure, Error> {
-    let last = |values: &[f64]| values.last().copied().unwrap_or(f64::NAN);
+    let last = |values: &[f64]| short(values.last().copied().unwrap_or(f64::NAN));
     let summary = format!(
         "After {} characters: {} nats by the trained weights, {} by weights that follow the text.",
         numbers.characters.last().copied().unwrap_or_default(),
-        short(last(&numbers.frozen)),
-        short(last(&numbers.following)),
+        last(&numbers.frozen),
+        last(&numbers.following),
     );
-    Figure::draw((PAGE, 312), |area| {
-        let rest = headed(area, "Reading on", &summary)?;
-        let lines = [
-            ("trained weights", &numbers.frozen, Dash::Short),
-            ("weights that follow", &numbers.following, Dash::Solid),
-        ];
-        let colours = [COLOURS[1], COLOURS[0]];
-        let entries: Vec<(String, Sample)> = lines
-            .iter()
-            .zip(colours)
-            .map(|((name, _, dash), colour)| ((*name).to_owned(), Sample::Line(colour, *dash)))
-            .collect();
-        let rest = legend(&rest, &entries)?;
-        let halves = rest.split_evenly((1, 2));
-        let steps: Vec<(f64, f64)> = numbers.steps.iter().enumerate().map(|(k, e)| (k as f64, *e)).collect();
-        let y = Axis::new("E, nats per character", range_of(numbers.steps.iter().copied()));
-        let mut chart = panel(&halves[0], "the first chunk, descended", &Axis::steps(steps.len() - 1), &y)?;
-        line(&mut chart, &steps, &COLOURS[0], (2.0, Dash::Solid))?;
-        let x = Axis::new("characters read", 0.0..numbers.characters.last().map_or(1.0, |n| *n as f64));
-        let values = numbers.frozen.iter().chain(&numbers.following).copied();
-        let y = Axis::new("mean NLL so far, nats", range_of(values));
-        let mut chart = panel(&halves[1], "each chunk scored, then descended", &x, &y)?;
-        for ((_, values, dash), colour) in lines.into_iter().zip(colours) {
-            let points: Vec<(f64, f64)> =
-                numbers.characters.iter().zip(values).map(|(n, nll)| (*n as f64, *nll)).collect();
-            line(&mut chart, &points, &colour, (2.0, dash))?;
-        }
-        Ok(())
-    })
+    picture.draw(studio.config.format, (312, &summary), |area| paint(area, &numbers))?.numbers(&numbers, table)
+}
+
+fn paint(area: &Area, numbers: &ReadingOn) -> Result<(), DrawError> {
+    let lines = [
+        ("trained weights", &numbers.frozen, COLOURS[1], Dash::Short),
+        ("weights that follow", &numbers.following, COLOURS[0], Dash::Solid),
+    ];
+    let rest = legend(area, lines.map(|(name, _, colour, dash)| (name, Sample::Line(colour, dash))))?;
+    let halves = rest.split_evenly((1, 2));
+    let steps = by_step(numbers.steps.iter().copied());
+    let y = Axis::new("E, nats per character", range_of(numbers.steps.iter().copied()));
+    let mut chart = panel(&halves[0], "the first chunk, descended", &Axis::steps(steps.len() - 1), &y)?;
+    line(&mut chart, &steps, &COLOURS[0], (2.0, Dash::Solid))?;
+    let x = Axis::new("characters read", 0.0..numbers.characters.last().map_or(1.0, |n| *n as f64));
+    let y = Axis::new("mean NLL so far, nats", range_of(numbers.frozen.iter().chain(&numbers.following).copied()));
+    let mut chart = panel(&halves[1], "each chunk scored, then descended", &x, &y)?;
+    for (_, values, colour, dash) in lines {
+        let points: Vec<(f64, f64)> = numbers.characters.iter().zip(values).map(|(n, nll)| (*n as f64, *nll)).collect();
+        line(&mut chart, &points, &colour, (2.0, dash))?;
+    }
+    Ok(())
 }

@@ -1,22 +1,17 @@
 //! The energy gap: how far thinking lowers the energy, step by step, over all positions of validation windows.
 
+use plotters::style::Color;
 use serde::Serialize;
 use tch::{Kind, Tensor, no_grad};
 
-use super::draw::axes::{Axis, headed, panel, range_of};
-use super::draw::curves::{Dash, band, line};
-use super::draw::figure::Figure;
-use super::draw::legend::{Sample, legend};
-use super::draw::output::{Picture, Table};
-use super::draw::style::{self, COLOURS, PAGE, short};
-use super::pass;
-use super::thought::{energy_of, fine};
-use crate::config::VizConfig;
-use crate::data::{Corpus, Split};
-use crate::ebm::Ebm;
+use super::draw::style::{self, COLOURS, short};
+use super::draw::{Area, Axis, Dash, DrawError, Picture, Sample, Table, band, by_step, legend, line, panel, range_of};
+use super::numbers::numbers_of;
+use super::prompt::{energy_of, fine};
+use super::studio::Studio;
 use crate::error::Error;
 use crate::eval::bootstrap::percentile;
-use plotters::style::Color;
+use crate::eval::windows::Windows;
 
 /// Mean and spread over positions.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -69,7 +64,7 @@ impl Gap {
 impl Spread {
     /// Of values (N), read from the device.
     fn of(values: &Tensor) -> Self {
-        let mut sorted = Vec::<f64>::try_from(values).unwrap_or_default();
+        let mut sorted: Vec<f64> = numbers_of(values);
         sorted.sort_unstable_by(f64::total_cmp);
         let mean = sorted.iter().sum::<f64>() / sorted.len() as f64;
         let [p10, p50, p90] = [0.1, 0.5, 0.9].map(|share| percentile(&sorted, share));
@@ -77,31 +72,29 @@ impl Spread {
     }
 }
 
-/// Measures windows at `offsets` of the validation split, one at a time, as `eval` does.
-pub fn gap(ebm: &Ebm, corpus: &Corpus, offsets: &[usize], config: &VizConfig) -> Gap {
-    let (pass, steps) = (pass(config), config.think_steps as usize);
+/// Measures windows one at a time, as `eval` does.
+fn measure(studio: &Studio, windows: &Windows) -> Gap {
+    let (ebm, pass, steps) = (&studio.loaded.ebm, studio.pass, studio.config.think_steps);
     let mut early_stops = 0;
-    let all: Vec<Tensor> = offsets
-        .iter()
-        .map(|&offset| {
-            no_grad(|| {
-                let (idx, targets) = corpus.batch(Split::Val, &[offset], ebm.config.block_size, ebm.device());
-                let reading = fine(ebm, &ebm.read_for(&idx, &targets, pass));
-                let mut trajectory = ebm.trajectory(&reading, config.think_steps, pass);
-                early_stops += usize::from(trajectory.len() <= steps);
-                while trajectory.len() <= steps {
-                    trajectory.push(trajectory[trajectory.len() - 1].shallow_clone());
-                }
-                path_energies(&trajectory, |x| energy_of(ebm, &reading, x, pass)) // (K + 1, T)
-            })
-        })
-        .collect();
-    Gap::new(&Tensor::cat(&all, 1), offsets.len(), early_stops)
+    let mut all = Vec::new();
+    for (idx, targets) in windows.batches(1, ebm.device()) {
+        all.push(no_grad(|| {
+            let reading = fine(ebm, &ebm.read_for(&idx, &targets, pass));
+            let mut trajectory = ebm.trajectory(&reading, steps, pass);
+            early_stops += usize::from(trajectory.len() <= steps as usize);
+            while trajectory.len() <= steps as usize {
+                trajectory.push(trajectory[trajectory.len() - 1].shallow_clone());
+            }
+            path_energies(&trajectory, |x| energy_of(ebm, &reading, x, pass)) // (K + 1, T)
+        }));
+    }
+    Gap::new(&Tensor::cat(&all, 1), windows.offsets.len(), early_stops)
 }
 
 /// Measures and draws.
-pub fn picture(ebm: &Ebm, corpus: &Corpus, offsets: &[usize], config: &VizConfig) -> Result<Picture, Error> {
-    let numbers = gap(ebm, corpus, offsets, config);
+pub fn picture(studio: &Studio) -> Result<Picture, Error> {
+    let corpus = studio.corpus()?;
+    let numbers = measure(studio, &studio.windows(&corpus)?);
     let picture = Picture::new(
         "gap",
         "Energy by thinking step",
@@ -111,47 +104,45 @@ pub fn picture(ebm: &Ebm, corpus: &Corpus, offsets: &[usize], config: &VizConfig
     let mut table = Table::new(&["step", "quantity", "mean", "p10", "p50", "p90"]);
     for (name, rows) in [("energy", &numbers.energy), ("gap", &numbers.gap)] {
         for (step, s) in rows.iter().enumerate() {
-            let values = [s.mean, s.p10, s.p50, s.p90].map(|v| v.to_string());
-            table.row(&[[step.to_string(), name.to_owned()].as_slice(), &values].concat());
+            table.row(&[&step, &name, &s.mean, &s.p10, &s.p50, &s.p90]);
         }
     }
-    picture.figure(&figure(&numbers)?, config.format)?.numbers(&numbers, table)
+    let summary = summary(&numbers);
+    picture.draw(studio.config.format, (312, &summary), |area| paint(area, &numbers))?.numbers(&numbers, table)
 }
 
-fn figure(numbers: &Gap) -> Result<Figure, Error> {
+fn summary(numbers: &Gap) -> String {
     let steps = numbers.gap.len() - 1;
     let stops = match numbers.early_stops {
         0 => String::new(),
         n => format!("; in {n} of the windows the model's early stop ended the thinking sooner"),
     };
-    let summary = format!(
+    format!(
         "Energy gap after {}: {} nats (mean of {} validation positions in {} windows{stops}).",
         style::steps(steps),
         short(numbers.gap[steps].mean),
         numbers.positions,
         numbers.windows
-    );
-    Figure::draw((PAGE, 312), |area| {
-        let rest = headed(area, "Energy by thinking step", &summary)?;
-        let entries = [
-            ("mean".to_owned(), Sample::Line(COLOURS[0], Dash::Solid)),
-            ("median".to_owned(), Sample::Line(COLOURS[0], Dash::Short)),
-            ("10–90 % of positions".to_owned(), Sample::Fill(COLOURS[0].mix(0.25))),
-        ];
-        let rest = legend(&rest, &entries)?;
-        let panels = [("energy", "E, nats", &numbers.energy), ("fall since System 1", "E₀ − E, nats", &numbers.gap)];
-        for ((title, label, rows), half) in panels.into_iter().zip(rest.split_evenly((1, 2))) {
-            let points = |value: fn(&Spread) -> f64| -> Vec<(f64, f64)> {
-                rows.iter().enumerate().map(|(k, s)| (k as f64, value(s))).collect()
-            };
-            let y = Axis::new(label, range_of(rows.iter().flat_map(|s| [s.mean, s.p10, s.p90])));
-            let mut chart = panel(&half, title, &Axis::steps(steps), &y)?;
-            band(&mut chart, &points(|s| s.p10), &points(|s| s.p90), COLOURS[0])?;
-            line(&mut chart, &points(|s| s.p50), &COLOURS[0], (1.4, Dash::Short))?;
-            line(&mut chart, &points(|s| s.mean), &COLOURS[0], (2.0, Dash::Solid))?;
-        }
-        Ok(())
-    })
+    )
+}
+
+fn paint(area: &Area, numbers: &Gap) -> Result<(), DrawError> {
+    let entries = [
+        ("mean", Sample::Line(COLOURS[0], Dash::Solid)),
+        ("median", Sample::Line(COLOURS[0], Dash::Short)),
+        ("10–90 % of positions", Sample::Fill(COLOURS[0].mix(0.25))),
+    ];
+    let rest = legend(area, entries)?;
+    let panels = [("energy", "E, nats", &numbers.energy), ("fall since System 1", "E₀ − E, nats", &numbers.gap)];
+    for ((title, label, rows), half) in panels.into_iter().zip(rest.split_evenly((1, 2))) {
+        let points = |value: fn(&Spread) -> f64| by_step(rows.iter().map(value));
+        let y = Axis::new(label, range_of(rows.iter().flat_map(|s| [s.mean, s.p10, s.p90])));
+        let mut chart = panel(&half, title, &Axis::steps(rows.len() - 1), &y)?;
+        band(&mut chart, &points(|s| s.p10), &points(|s| s.p90), COLOURS[0])?;
+        line(&mut chart, &points(|s| s.p50), &COLOURS[0], (1.4, Dash::Short))?;
+        line(&mut chart, &points(|s| s.mean), &COLOURS[0], (2.0, Dash::Solid))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,8 +1,6 @@
 //! The page of `mode=all`: every picture, how to read it, and links to its files.
 
-use super::Gallery;
-use super::draw::figure::escaped;
-use super::draw::output::Picture;
+use super::draw::{Picture, escaped};
 
 /// Colours and layout, for light and dark; no script, nothing from the network.
 const STYLE: &str = "\
@@ -16,11 +14,11 @@ img{display:block;width:100%;height:auto;background:#fff;border-radius:6px;margi
 a{color:var(--link)}nav a,.files a{margin-right:14px;white-space:nowrap}";
 
 /// The page, as a picture whose only file is `index.html`.
-pub fn page(gallery: &Gallery, subject: &str) -> Picture {
+pub fn page(pictures: &[Picture], notes: &[String], subject: &str) -> Picture {
     let links: String =
-        gallery.pictures.iter().map(|p| format!("<a href=\"#{}\">{}</a> ", p.stem, escaped(&p.title))).collect();
-    let sections: String = gallery.pictures.iter().map(section).collect();
-    let notes: String = gallery.notes.iter().map(|note| format!("<li>{}</li>", escaped(note))).collect();
+        pictures.iter().map(|p| format!("<a href=\"#{}\">{}</a> ", p.stem, escaped(&p.title))).collect();
+    let sections: String = pictures.iter().map(section).collect();
+    let notes: String = notes.iter().map(|note| format!("<li>{}</li>", escaped(note))).collect();
     let html = format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>How this model thinks</title>\

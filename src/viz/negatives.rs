@@ -3,29 +3,28 @@
 //! All are energies of single tokens in the contexts of validation windows: the text's own next character, one drawn from the
 //! model's prediction after thinking, one drawn from a chain of contrastive divergence, and one drawn uniformly.
 
+use std::ops::Range;
+
 use plotters::prelude::Polygon;
 use plotters::style::Color;
 use serde::Serialize;
-use tch::{Kind, Tensor, no_grad};
+use tch::{Tensor, no_grad};
 
-use super::draw::axes::{Axis, headed, panel};
-use super::draw::curves::{Dash, line};
-use super::draw::figure::Figure;
-use super::draw::legend::{Sample, legend};
-use super::draw::output::{Picture, Table};
-use super::draw::style::{COLOURS, PAGE, short};
-use super::pass;
-use crate::config::{ContrastiveEnergy, ContrastiveType, VizConfig};
+use super::draw::style::{COLOURS, short};
+use super::draw::{Area, Axis, Dash, DrawError, Picture, Sample, Table, bounds, legend, line, panel};
+use super::numbers::numbers_of;
+use super::studio::Studio;
+use crate::config::{Config, ContrastiveEnergy, ContrastiveType};
 use crate::contrastive::Contrastive;
-use crate::data::{Corpus, Split};
 use crate::energy::token_energies;
 use crate::error::Error;
+use crate::eval::windows::Windows;
 use crate::program::load::Loaded;
 
 /// Bars of a histogram.
 const BINS: usize = 60;
 /// Windows at a time.
-const BATCH: usize = 16;
+const BATCH: i64 = 16;
 
 /// The energies of one kind of token.
 #[derive(Debug, Serialize)]
@@ -52,8 +51,8 @@ pub struct Histograms {
 impl Histograms {
     /// Sorts energies by kind into bins that hold all of them.
     pub fn new(kinds: Vec<(String, Vec<f64>)>) -> Self {
-        let all = kinds.iter().flat_map(|(_, values)| values).filter(|e| e.is_finite());
-        let (low, high) = all.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), &e| (l.min(e), h.max(e)));
+        let all = kinds.iter().flat_map(|(_, values)| values).copied().filter(|e| e.is_finite());
+        let Range { start: low, end: high } = bounds(all);
         let wide = (high - low).max(1e-9) / BINS as f64;
         let bin = |e: f64| (((e - low) / wide) as usize).min(BINS - 1);
         Self {
@@ -71,19 +70,14 @@ impl Histograms {
     }
 }
 
-/// Measures windows at `offsets` of the validation split; samples, chains and noise come from the seed.
-pub fn histograms(
-    loaded: &Loaded,
-    corpus: &Corpus,
-    offsets: &[usize],
-    config: &VizConfig,
-) -> Result<Histograms, Error> {
-    let (ebm, pass) = (&loaded.ebm, pass(config));
+/// Measures windows; samples, chains and noise come from the seed.
+fn measure(studio: &Studio, windows: &Windows) -> Result<Histograms, Error> {
+    let (loaded, config, pass) = (studio.loaded, studio.config, studio.pass);
+    let ebm = &loaded.ebm;
     let mut chains = chains(loaded)?;
     tch::manual_seed(config.seed);
     let mut found: [Vec<f64>; 4] = Default::default();
-    for batch in offsets.chunks(BATCH) {
-        let (idx, targets) = corpus.batch(Split::Val, batch, ebm.config.block_size, ebm.device());
+    for (idx, targets) in windows.batches(BATCH, ebm.device()) {
         no_grad(|| {
             // The energies that contrastive training sees.
             let read = match ebm.config.contrastive_energy {
@@ -93,7 +87,7 @@ pub fn histograms(
             let reading = ebm.read_for(read, &targets, pass);
             let thought = ebm.system2(&reading, config.think_steps, pass);
             let energies = reading.energies; // (B, T, V)
-            let draw = chains.draw(batch.len() as i64);
+            let draw = chains.draw(idx.size()[0]);
             let negatives = chains.negatives(&energies, &draw);
             let noise = targets.randint_like(ebm.config.vocab_size);
             let pairs = [
@@ -103,14 +97,12 @@ pub fn histograms(
                 (&energies, noise),
             ];
             for (found, (energies, tokens)) in found.iter_mut().zip(pairs) {
-                let own = token_energies(energies, &tokens).to_kind(Kind::Double).reshape([-1]); // (B·T)
-                found.extend(Vec::<f64>::try_from(own).unwrap_or_default());
+                found.extend(numbers_of::<f64>(&token_energies(energies, &tokens))); // (B·T)
             }
         });
     }
     let [data, samples, chain, noise] = found;
-    let c = &chains_name(loaded);
-    let names = ["text, E+", "the model's samples", c, "uniform noise"].map(str::to_owned);
+    let names = ["text, E+", "the model's samples", &chains_name(loaded), "uniform noise"].map(str::to_owned);
     Ok(Histograms::new(names.into_iter().zip([data, samples, chain, noise]).collect()))
 }
 
@@ -121,7 +113,7 @@ fn chains(loaded: &Loaded) -> Result<Contrastive, Error> {
     let missing = || Error::Request("contrastive training is off".to_owned());
     let mut contrastive = Contrastive::new(&config).ok_or_else(missing)?;
     if let Some(ours) = &loaded.checkpoint.ours {
-        let run = crate::config::Config { model: config, ..ours.config.clone() };
+        let run = Config { model: config, ..ours.config.clone() };
         loaded.checkpoint.load_chains(&mut contrastive, &run, loaded.ebm.device())?;
     }
     Ok(contrastive)
@@ -144,25 +136,27 @@ fn drawn(logits: &Tensor) -> Tensor {
 }
 
 /// Measures and draws.
-pub fn picture(loaded: &Loaded, corpus: &Corpus, offsets: &[usize], config: &VizConfig) -> Result<Picture, Error> {
-    let numbers = histograms(loaded, corpus, offsets, config)?;
-    let which = match loaded.ebm.config.contrastive_energy {
+pub fn picture(studio: &Studio) -> Result<Picture, Error> {
+    let corpus = studio.corpus()?;
+    let windows = studio.windows(&corpus)?;
+    let numbers = measure(studio, &windows)?;
+    let model = &studio.loaded.ebm.config;
+    let which = match model.contrastive_energy {
         ContrastiveEnergy::NextToken => "of the next token",
         ContrastiveEnergy::SameToken => "of the token just read, as this model was trained",
     };
-    let trained = if loaded.ebm.config.use_contrastive { "" } else { " The model was trained without chains." };
+    let trained = if model.use_contrastive { "" } else { " The model was trained without chains." };
     let (data, noise) = (numbers.kinds[0].mean, numbers.kinds[3].mean);
     let summary = format!(
         "Energy {which}, {} of each kind in {} validation windows; text lies {} nats below noise.{trained}",
         numbers.tokens,
-        offsets.len(),
+        windows.offsets.len(),
         short(noise - data)
     );
     let mut table = Table::new(&["kind", "from", "to", "share"]);
     for kind in &numbers.kinds {
-        for (i, share) in kind.shares.iter().enumerate() {
-            let (from, to) = (numbers.edges[i].to_string(), numbers.edges[i + 1].to_string());
-            table.row(&[kind.name.clone(), from, to, share.to_string()]);
+        for (ends, share) in numbers.edges.windows(2).zip(&kind.shares) {
+            table.row(&[&kind.name, &ends[0], &ends[1], share]);
         }
     }
     let picture = Picture::new(
@@ -171,34 +165,26 @@ pub fn picture(loaded: &Loaded, corpus: &Corpus, offsets: &[usize], config: &Viz
         "Low energy is good: text and what the model draws itself lie to the left, noise to the right; where the curves of text \
          and chains coincide, contrastive training has nothing left to push apart. Vertical lines are means.",
     );
-    picture.figure(&figure(&numbers, &summary)?, config.format)?.numbers(&numbers, table)
+    picture.draw(studio.config.format, (324, &summary), |area| paint(area, &numbers))?.numbers(&numbers, table)
 }
 
-fn figure(numbers: &Histograms, summary: &str) -> Result<Figure, Error> {
-    Figure::draw((PAGE, 324), |area| {
-        let rest = headed(area, "Energies of text, samples, chains and noise", summary)?;
-        let entries: Vec<(String, Sample)> = numbers
-            .kinds
-            .iter()
-            .zip(COLOURS)
-            .map(|(kind, colour)| (format!("{} (mean {})", kind.name, short(kind.mean)), Sample::Fill(colour.mix(0.5))))
-            .collect();
-        let rest = legend(&rest, &entries)?;
-        let highest = numbers.kinds.iter().flat_map(|kind| &kind.shares).fold(0f64, |h, &s| h.max(s));
-        let ends = numbers.edges[0]..numbers.edges[BINS];
-        let x = Axis::new("energy of a token, nats", ends).with_ticks(8);
-        let y = Axis::new("share of tokens, %", 0.0..105.0 * highest);
-        let mut chart = panel(&rest, "", &x, &y)?;
-        for (kind, colour) in numbers.kinds.iter().zip(COLOURS) {
-            let outline = outline(&numbers.edges, &kind.shares);
-            chart.plotting_area().draw(&Polygon::new(outline.clone(), colour.mix(0.16).filled()))?;
-            line(&mut chart, &outline, &colour, (1.6, Dash::Solid))?;
-        }
-        for (kind, colour) in numbers.kinds.iter().zip(COLOURS) {
-            line(&mut chart, &[(kind.mean, 0.0), (kind.mean, 105.0 * highest)], &colour, (1.0, Dash::Short))?;
-        }
-        Ok(())
-    })
+fn paint(area: &Area, numbers: &Histograms) -> Result<(), DrawError> {
+    let kinds = || numbers.kinds.iter().zip(COLOURS);
+    let named = |kind: &Kindred| format!("{} (mean {})", kind.name, short(kind.mean));
+    let rest = legend(area, kinds().map(|(kind, colour)| (named(kind), Sample::Fill(colour.mix(0.5)))))?;
+    let highest = numbers.kinds.iter().flat_map(|kind| &kind.shares).fold(0f64, |h, &s| h.max(s));
+    let x = Axis::new("energy of a token, nats", numbers.edges[0]..numbers.edges[BINS]).with_ticks(8);
+    let y = Axis::new("share of tokens, %", 0.0..105.0 * highest);
+    let mut chart = panel(&rest, "", &x, &y)?;
+    for (kind, colour) in kinds() {
+        let outline = outline(&numbers.edges, &kind.shares);
+        chart.plotting_area().draw(&Polygon::new(outline.clone(), colour.mix(0.16).filled()))?;
+        line(&mut chart, &outline, &colour, (1.6, Dash::Solid))?;
+    }
+    for (kind, colour) in kinds() {
+        line(&mut chart, &[(kind.mean, 0.0), (kind.mean, 105.0 * highest)], &colour, (1.0, Dash::Short))?;
+    }
+    Ok(())
 }
 
 /// The steps of a histogram in percent.

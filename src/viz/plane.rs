@@ -1,8 +1,10 @@
 //! The plane that a path of predictions lies in: its first two principal components.
 
+use serde::Serialize;
 use tch::{Kind, Tensor};
 
-use super::thought::Thought;
+use super::numbers::numbers_of;
+use super::prompt::Prompt;
 use crate::energy::centred;
 use crate::error::Error;
 
@@ -27,26 +29,29 @@ pub struct Plane {
 }
 
 /// Where the second direction of a plane comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum Second {
     /// The path bends: its second principal component
+    #[serde(rename = "second principal component")]
     Component,
     /// The path is straight: the gradient at its end, at right angles to the path
+    #[serde(rename = "gradient at the end, at right angles to the straight path")]
     Gradient,
     /// The gradient too lies along the path: towards the runner-up's logit
+    #[serde(rename = "towards the runner-up, at right angles to the straight path")]
     RunnerUp,
 }
 
 impl Plane {
-    /// The plane of a thought's path. An error where thinking does not move the prediction at all.
-    pub fn of(thought: &Thought) -> Result<Self, Error> {
-        let path = thought.path(); // (K + 1, V)
+    /// The plane of the path of a prompt's thought. An error where thinking does not move the prediction at all.
+    pub fn of(prompt: &Prompt) -> Result<Self, Error> {
+        let path = prompt.path(); // (K + 1, V)
         let (_, s, v) = Tensor::svd(&(&path - path.mean_dim([0i64].as_slice(), true, None::<Kind>)), true, true);
-        let s = Vec::<f64>::try_from(&s).unwrap_or_default();
+        let s: Vec<f64> = numbers_of(&s);
         if s.first().is_none_or(|&first| first <= 0.0) {
             return Err(Error::Request(format!(
                 "thinking does not move the prediction after {} at all: there is no path to draw",
-                thought.context()
+                prompt.context()
             )));
         }
         let origin = path.get(0);
@@ -55,8 +60,8 @@ impl Plane {
         let first = signed(v.select(1, 0), &whole);
         let bends = s.len() > 1 && s[1] > NEGLIGIBLE * s[0];
         let (second, b) = match bends {
-            true => (Second::Component, signed(v.select(1, 1), &thought.gradient_at(&end))),
-            false => second_direction(&first, &thought.gradient_at(&end), &end),
+            true => (Second::Component, signed(v.select(1, 1), &prompt.gradient_at(&end))),
+            false => second_direction(&first, &prompt.gradient_at(&end), &end),
         };
         let directions = Tensor::stack(&[first, b], 0); // (2, V)
         let moves = &path - &origin; // (K + 1, V)
@@ -65,12 +70,13 @@ impl Plane {
             (moves - places.matmul(&directions)).square().sum_dim_intlist([1i64].as_slice(), false, None::<Kind>);
         let total: f64 = s.iter().map(|s| s * s).sum();
         let share = |i: usize| s.get(i).map_or(0.0, |s| s * s / total);
-        let rows = Vec::<Vec<f64>>::try_from(&places).unwrap_or_default();
+        let flat = numbers_of(&places);
+        let (rows, _) = flat.as_chunks();
         Ok(Self {
             origin,
             directions,
             shares: [share(0), if bends { share(1) } else { 0.0 }],
-            path: rows.iter().map(|row| [row[0], row[1]]).collect(),
+            path: rows.to_vec(),
             second,
             off_plane: off_plane.max().double_value(&[]).sqrt(),
         })

@@ -1,20 +1,16 @@
 //! Positions: energy and entropy of every prediction of the prompt, and what each step changes in them.
 
-use std::ops::Range;
-
 use plotters::prelude::{PathElement, Rectangle, Text};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, FontTransform, RGBColor};
 use serde::Serialize;
-use tch::{Kind, Tensor, no_grad};
+use tch::{Tensor, no_grad};
 
-use super::draw::axes::{colour_bar, headed, text_width};
-use super::draw::curves::outline;
-use super::draw::figure::{Area, DrawError, Figure};
-use super::draw::output::{Picture, Table};
-use super::draw::style::{self, FAINT, INK, LABEL, PAGE, SOFT, TICK, diverging, px, short, text, viridis, width};
-use super::thought::Thought;
-use crate::config::PictureFormat;
+use super::draw::style::{self, FAINT, INK, LABEL, SOFT, TICK, diverging, px, short, text, viridis, width};
+use super::draw::{Area, DrawError, Picture, Table, bounds, colour_bar, outline, text_width};
+use super::numbers::numbers_of;
+use super::prompt::{Prompt, energy_of};
+use super::studio::Studio;
 use crate::energy::entropy;
 use crate::error::Error;
 
@@ -34,21 +30,20 @@ pub struct Positions {
 
 /// Energy and entropy along a trajectory of x (1, T, V), of which `energy` gives (1, T): (K + 1, T) each.
 pub fn levels(trajectory: &[Tensor], energy: impl Fn(&Tensor) -> Tensor) -> [Vec<Vec<f64>>; 2] {
-    let row = |t: Tensor| Vec::<f64>::try_from(t.to_kind(Kind::Double).reshape([-1])).unwrap_or_default(); // (T)
-    no_grad(|| {
-        [trajectory.iter().map(|x| row(energy(x))).collect(), trajectory.iter().map(|x| row(entropy(x))).collect()]
-    })
+    let rows = |of: &dyn Fn(&Tensor) -> Tensor| trajectory.iter().map(|x| numbers_of(&of(x))).collect();
+    no_grad(|| [rows(&energy), rows(&entropy)])
 }
 
 /// Computes and draws.
-pub fn picture(thought: &Thought, format: PictureFormat) -> Result<Picture, Error> {
-    let [energy, entropy] = levels(&thought.trajectory, |x| thought.energy_of(x));
-    let characters = thought.ids.iter().map(|&id| thought.vocab.char(id).map(String::from).unwrap_or_default());
+pub fn picture(studio: &Studio) -> Result<Picture, Error> {
+    let prompt = studio.prompt()?;
+    let [energy, entropy] = levels(&prompt.trajectory, |x| energy_of(prompt.ebm, &prompt.reading, x, studio.pass));
+    let characters = prompt.ids.iter().map(|&id| prompt.vocab.char(id).map(String::from).unwrap_or_default());
     let numbers = Positions { characters: characters.collect(), energy, entropy };
     let mut table = Table::new(&["step", "position", "character", "energy", "entropy"]);
     for (step, (energies, entropies)) in numbers.energy.iter().zip(&numbers.entropy).enumerate() {
         for (t, (e, h)) in energies.iter().zip(entropies).enumerate() {
-            table.row(&[step.to_string(), t.to_string(), numbers.characters[t].clone(), e.to_string(), h.to_string()]);
+            table.row(&[&step, &t, &numbers.characters[t], e, h]);
         }
     }
     let picture = Picture::new(
@@ -57,31 +52,37 @@ pub fn picture(thought: &Thought, format: PictureFormat) -> Result<Picture, Erro
         "Columns are the characters read, and what is coloured is the prediction after each. The top row is System 1's level, \
          the rows below show how far each step has moved it: blue is lower, red is higher.",
     );
-    picture.figure(&figure(thought, &numbers)?, format)?.numbers(&numbers, table)
+    let summary = summary(prompt, &numbers);
+    picture.draw(studio.config.format, (480, &summary), |area| paint(area, &numbers))?.numbers(&numbers, table)
 }
 
-fn figure(thought: &Thought, numbers: &Positions) -> Result<Figure, Error> {
-    let (steps, t) = (thought.steps(), thought.ids.len());
-    let first = t.saturating_sub(COLUMNS);
+/// The first column that is drawn.
+fn first(numbers: &Positions) -> usize {
+    numbers.characters.len().saturating_sub(COLUMNS)
+}
+
+fn summary(prompt: &Prompt, numbers: &Positions) -> String {
+    let t = numbers.characters.len();
     let mean = |k: usize| numbers.energy[k].iter().sum::<f64>() / t as f64;
-    let cut = if first > 0 { format!(" The last {COLUMNS} of {t} positions.") } else { String::new() };
-    let stop = thought.early_stop().map_or_else(String::new, |stop| format!("; {stop}"));
-    let summary = format!(
-        "{}: mean energy gap {} nats over {t} positions{stop}.{cut}",
-        thought.effort(),
-        short(mean(0) - mean(steps))
-    );
-    Figure::draw((PAGE, 480), |area| {
-        let rest = headed(area, "Thinking at every position", &summary)?;
-        let halves = rest.split_evenly((2, 1));
-        let shown: Vec<String> =
-            numbers.characters[first..].iter().map(|c| c.chars().map(style::token).collect()).collect();
-        for (name, rows, half) in [("energy", &numbers.energy, &halves[0]), ("entropy", &numbers.entropy, &halves[1])] {
-            let rows: Vec<&[f64]> = rows.iter().map(|row| &row[first..]).collect();
-            draw_map(half, name, &rows, &shown)?;
-        }
-        Ok(())
-    })
+    let cut = if first(numbers) > 0 { format!(" The last {COLUMNS} of {t} positions.") } else { String::new() };
+    format!(
+        "{}: mean energy gap {} nats over {t} positions{}.{cut}",
+        prompt.effort(),
+        short(mean(0) - mean(prompt.steps())),
+        prompt.stopped()
+    )
+}
+
+fn paint(area: &Area, numbers: &Positions) -> Result<(), DrawError> {
+    let first = first(numbers);
+    let shown: Vec<String> =
+        numbers.characters[first..].iter().map(|c| c.chars().map(style::token).collect()).collect();
+    let maps = [("energy", &numbers.energy), ("entropy", &numbers.entropy)];
+    for ((name, rows), half) in maps.into_iter().zip(area.split_evenly((2, 1))) {
+        let rows: Vec<&[f64]> = rows.iter().map(|row| &row[first..]).collect();
+        draw_map(&half, name, &rows, &shown)?;
+    }
+    Ok(())
 }
 
 /// Where the cells of a map lie, in units.
@@ -121,7 +122,10 @@ fn draw_map(area: &Area, name: &str, rows: &[&[f64]], characters: &[String]) -> 
         bottom: h as i32 - px(34.0),
         steps,
     };
-    let level = range(rows[0]);
+    let level = match bounds(rows[0].iter().copied()) {
+        level if level.end > level.start => level,
+        level => level.start - 0.5..level.end + 0.5,
+    };
     let changes: Vec<Vec<f64>> =
         rows[1..].iter().map(|row| row.iter().zip(rows[0]).map(|(now, first)| now - first).collect()).collect();
     let largest = changes.iter().flatten().fold(0f64, |l, c| l.max(c.abs())).max(f64::MIN_POSITIVE);
@@ -150,11 +154,6 @@ fn draw_map(area: &Area, name: &str, rows: &[&[f64]], characters: &[String]) -> 
     colour_bar(&bars, &format!("System 1's {name}, nats"), &level, heights, viridis)?;
     let bars = area.clone().shrink((right + px(78.0), 0), (px(72.0) as u32, h));
     colour_bar(&bars, "change, nats", &(-largest..largest), heights, |share| diverging(2.0 * share - 1.0))
-}
-
-fn range(values: &[f64]) -> Range<f64> {
-    let (low, high) = values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), &v| (l.min(v), h.max(v)));
-    if high > low { low..high } else { low - 0.5..high + 0.5 }
 }
 
 fn fill(area: &Area, from: (i32, i32), to: (i32, i32), colour: RGBColor) -> Result<(), DrawError> {

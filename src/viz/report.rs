@@ -8,6 +8,10 @@ use std::f64::consts::LN_2;
 use serde::Serialize;
 use tch::{Device, Kind, Tensor, no_grad};
 
+use super::draw::Picture;
+use super::numbers::numbers_of;
+use super::studio::Studio;
+use crate::config::SampleConfig;
 use crate::data::Vocab;
 use crate::ebm::Ebm;
 use crate::energy;
@@ -183,7 +187,7 @@ fn thinking(thought: &Thought, id: i64, candidates: i64) -> Thinking {
         let energies = thought.energies.to_device(Device::Cpu).to_kind(Kind::Double).unsqueeze(1); // (1, 1, V)
         let v = x.size()[2];
         let (_, best) = x.select(1, -1).topk(candidates.clamp(1, v), -1, true, true); // (1, C)
-        let mut ids = vec_of::<i64>(&best);
+        let mut ids = numbers_of::<i64>(&best);
         if !ids.contains(&id) {
             ids.push(id);
         }
@@ -202,7 +206,7 @@ fn thinking(thought: &Thought, id: i64, candidates: i64) -> Thinking {
             energies: rounded(&energies.index_select(2, &index), 5),
             p: rows(&rounded(&log_p.index_select(2, &index).exp(), 6), ids.len()),
             logits: rows(&rounded(&(chosen - mean), 5), ids.len()),
-            ranks: rows(&vec_of::<i64>(&(better + 1)), ids.len()),
+            ranks: rows(&numbers_of::<i64>(&(better + 1)), ids.len()),
             ids,
         }
     })
@@ -224,6 +228,27 @@ fn totals<'a>(characters: impl Iterator<Item = &'a Character>) -> Option<Totals>
     })
 }
 
+/// Traces the prompt of a configuration and what follows it.
+pub fn picture(studio: &Studio) -> Result<Picture, Error> {
+    let config = studio.config;
+    let request = Request {
+        checkpoint: studio.loaded.checkpoint.path.display().to_string(),
+        prompt: &studio.prompt()?.ids,
+        max_new_tokens: config.max_new_tokens,
+        think_steps: Some(config.think_steps),
+        chooser: Chooser::new(&SampleConfig::default()),
+        seed: config.seed,
+        compute: studio.pass.compute,
+        candidates: config.topk,
+    };
+    let report = trace(&studio.loaded.ebm, &studio.vocab, &request)?;
+    let reading =
+        "Every character's surprise as colour; choose one and see its candidates move while the model thinks.";
+    let page = Picture::new("report", "A text, step by step", reading);
+    let json = serde_json::to_vec(&report).map_err(|e| Error::Picture(e.to_string()))?;
+    Ok(page.file("html", html(&report)?.into_bytes()).file("json", json))
+}
+
 /// The page of a report: one file, its data inside.
 pub fn html(report: &Report) -> Result<String, Error> {
     let json = serde_json::to_string(report).map_err(|e| Error::Request(format!("the report is not JSON: {e}")))?;
@@ -233,16 +258,8 @@ pub fn html(report: &Report) -> Result<String, Error> {
     Ok(PAGE.replace("{{style}}", STYLE).replace("{{script}}", SCRIPT).replacen("{{data}}", &json, 1))
 }
 
-/// All numbers of a tensor in memory's order; T is its kind.
-fn vec_of<T: tch::kind::Element>(tensor: &Tensor) -> Vec<T>
-where
-    Vec<T>: TryFrom<Tensor>,
-{
-    Vec::<T>::try_from(tensor.reshape([-1])).unwrap_or_default()
-}
-
 fn rounded(tensor: &Tensor, decimals: i32) -> Vec<f64> {
-    vec_of::<f64>(tensor).into_iter().map(|x| round(x, decimals)).collect()
+    numbers_of::<f64>(tensor).into_iter().map(|x| round(x, decimals)).collect()
 }
 
 fn round(x: f64, decimals: i32) -> f64 {

@@ -1,16 +1,13 @@
 //! A landscape as a surface in space, seen from above and from one corner.
 
-use std::ops::Range;
-
 use plotters::prelude::{Circle, PathElement, Polygon, Text};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, FontTransform, RGBColor};
 
-use super::draw::axes::headed;
-use super::draw::figure::{Area, DrawError, Figure};
-use super::draw::legend::legend;
 use super::draw::style::{self, FAINT, GRID, INK, LABEL, Numbers, PAGE, PATH, SOFT, TICK, px, text, viridis, width};
-use super::landscape::{Landscape, View, draw_ends, samples};
+use super::draw::{Area, DrawError, Figure, Picture, draw_ends, legend, samples};
+use super::landscape::{Landscape, View};
+use crate::config::PictureFormat;
 use crate::error::Error;
 
 /// Turn about the vertical axis, and height of the eye, in degrees.
@@ -24,15 +21,22 @@ const PATCHES: usize = 40;
 const MESH: usize = 15;
 
 /// Draws both views.
-pub fn figure(numbers: &Landscape, summary: &str) -> Result<Figure, Error> {
-    Figure::draw((PAGE, 356), |area| {
-        let rest = headed(area, "Energy landscape of a thought, as a surface", summary)?;
-        let rest = legend(&rest, &samples())?;
+pub fn picture(numbers: &Landscape, format: PictureFormat) -> Result<Picture, Error> {
+    let picture = Picture::new(
+        "landscape_surface",
+        "The same landscape as a surface",
+        "Height and colour are energy; the thought rolls from the circle to the square. Its numbers are landscape.json and \
+         landscape.csv.",
+    );
+    let words = ("Energy landscape of a thought, as a surface", numbers.summary.as_str());
+    let figure = Figure::draw((PAGE, 356), words, |area| {
+        let rest = legend(area, samples())?;
         for (view, half) in numbers.views.iter().zip(rest.split_evenly((1, 2))) {
             draw_view(&half, numbers, view)?;
         }
         Ok(())
-    })
+    })?;
+    picture.figure(&figure, format)
 }
 
 /// From the box (0..1, 0..1, 0..1) to units of an area.
@@ -68,8 +72,7 @@ fn draw_view(area: &Area, numbers: &Landscape, view: &View) -> Result<(), DrawEr
     let share = |energy: f64| (energy - range.start) / (range.end - range.start);
     draw_box(area, &eye)?;
     draw_surface(area, &eye, view, &share)?;
-    let last = (view.grid - 1) as f64;
-    let inside = |d: usize, value: f64| (value - view.at(d, 0.0)) / (view.at(d, last) - view.at(d, 0.0));
+    let inside = |d: usize, value: f64| (value - view.side(d).start) / (view.side(d).end - view.side(d).start);
     let places: Vec<(i32, i32)> =
         numbers.path.iter().map(|s| eye.see([inside(0, s.a), inside(1, s.b), share(s.energy) + 0.01])).collect();
     area.draw(&PathElement::new(places.clone(), PATH.stroke_width(width(2.2))))?;
@@ -77,7 +80,7 @@ fn draw_view(area: &Area, numbers: &Landscape, view: &View) -> Result<(), DrawEr
         area.draw(&Circle::new(*place, px(1.8), PATH.filled()))?;
     }
     draw_ends(area, places[0], places[places.len() - 1])?;
-    draw_axes(area, &eye, numbers, view, &range)?;
+    draw_axes(area, &eye, numbers, view)?;
     area.draw(&Text::new(numbers.title(view, false), (px(10.0), px(4.0)), text(LABEL, &INK)))
 }
 
@@ -150,14 +153,13 @@ fn shaded(colour: RGBColor, patch: &[[f64; 3]; 4], cell: f64) -> RGBColor {
 }
 
 /// Numbers and names along the two front edges and the left upright.
-fn draw_axes(area: &Area, eye: &Eye, numbers: &Landscape, view: &View, range: &Range<f64>) -> Result<(), DrawError> {
-    let last = (view.grid - 1) as f64;
-    let reference = numbers.path[0].energy;
+fn draw_axes(area: &Area, eye: &Eye, numbers: &Landscape, view: &View) -> Result<(), DrawError> {
     let [first, second] = numbers.axis_names();
+    let short = |name: &'_ str| name.split(" (").next().unwrap_or_default().to_owned();
     let sides = [
-        (view.at(0, 0.0)..view.at(0, last), first.split(" (").next().unwrap_or(&first).to_owned()),
-        (view.at(1, 0.0)..view.at(1, last), second.split(" (").next().unwrap_or(&second).to_owned()),
-        (range.start - reference..range.end - reference, "E − E(System 1), nats".to_owned()),
+        (view.side(0), short(&first)),
+        (view.side(1), short(&second)),
+        (view.range_above(numbers.path[0].energy), "E − E(System 1), nats".to_owned()),
     ];
     let at = |d: usize, s: f64| match d {
         0 => [s, 0.0, 0.0],

@@ -1,20 +1,17 @@
 //! Training curves of one or several runs, from their `metrics.jsonl`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use plotters::prelude::Text;
+use plotters::style::{Color, RGBColor};
 use serde::Serialize;
 
-use super::draw::axes::{Axis, Chart, headed, panel, range_of};
-use super::draw::curves::{Dash, line};
-use super::draw::figure::{Area, DrawError, Figure};
-use super::draw::legend::{Sample, legend};
-use super::draw::output::{Picture, Table};
-use super::draw::style::{COLOURS, INK, LABEL, PAGE, SOFT, px, text};
+use super::draw::style::{self, INK, LABEL, PAGE, SOFT, px, text};
+use super::draw::{Area, Axis, Dash, DrawError, Figure, Picture, Sample, Table, legend, line, panel, range_of};
+use super::runs::{metrics_of, names_of};
 use crate::config::VizConfig;
 use crate::error::Error;
 use crate::tracking::read_rows;
-use plotters::prelude::Text;
-use plotters::style::Color;
 
 /// One quantity of a panel: its key, its name, and how its line is broken.
 type Quantity = (&'static str, &'static str, Dash);
@@ -68,34 +65,6 @@ pub struct Training {
     pub runs: Vec<String>,
 }
 
-/// The run directories that are meant: those of `runs`, else that of the checkpoint, else the newest under `out_dir`.
-pub fn run_dirs(config: &VizConfig, checkpoints: Option<&Path>) -> Result<Vec<PathBuf>, Error> {
-    if let Some(runs) = &config.runs {
-        let list = runs.trim_matches(['[', ']']).split(',').map(str::trim).filter(|run| !run.is_empty());
-        let dirs: Vec<PathBuf> = list.map(PathBuf::from).collect();
-        return match dirs.iter().find(|dir| !metrics_of(dir).is_file()) {
-            Some(dir) => Err(Error::NoRun { dir: dir.clone() }),
-            None if dirs.is_empty() => Err(Error::Request("runs= names no directory; runs=out_ebt/run_…".to_owned())),
-            None => Ok(dirs),
-        };
-    }
-    let given = config.checkpoint.as_deref().and_then(Path::parent);
-    let own = [checkpoints, given].into_iter().flatten().find(|dir| metrics_of(dir).is_file());
-    let modified = |dir: &PathBuf| std::fs::metadata(metrics_of(dir)).and_then(|m| m.modified()).ok();
-    let entries = std::fs::read_dir(&config.out_dir).into_iter().flatten().flatten().map(|entry| entry.path());
-    let newest = || entries.filter(|dir| metrics_of(dir).is_file()).max_by_key(|dir| (modified(dir), dir.clone()));
-    match (own, config.checkpoint.is_some()) {
-        (Some(dir), _) => Ok(vec![dir.to_owned()]),
-        // Another run's curves beside this checkpoint's pictures would mislead.
-        (None, true) => Err(Error::NoRun { dir: given.unwrap_or(Path::new(".")).to_owned() }),
-        (None, false) => newest().map(|dir| vec![dir]).ok_or_else(|| Error::NoRun { dir: config.out_dir.clone() }),
-    }
-}
-
-fn metrics_of(dir: &Path) -> PathBuf {
-    dir.join("metrics.jsonl")
-}
-
 /// Reads all curves.
 pub fn training(dirs: &[PathBuf], smooth: i64) -> Result<Training, Error> {
     let names = names_of(dirs);
@@ -118,23 +87,6 @@ pub fn training(dirs: &[PathBuf], smooth: i64) -> Result<Training, Error> {
     Ok(Training { smooth, curves, runs: names })
 }
 
-/// Names that tell the runs apart: the last part of each path, with the part before it where that is needed.
-fn names_of(dirs: &[PathBuf]) -> Vec<String> {
-    let tail = |dir: &PathBuf, n: usize| {
-        let parts: Vec<_> = dir.iter().map(|part| part.to_string_lossy().into_owned()).collect();
-        parts[parts.len().saturating_sub(n)..].join("/")
-    };
-    let depth = dirs.iter().map(|dir| dir.iter().count()).max().unwrap_or(1);
-    let distinct = |n: &usize| {
-        let mut names: Vec<String> = dirs.iter().map(|dir| tail(dir, *n)).collect();
-        names.sort();
-        names.dedup();
-        names.len() == dirs.len()
-    };
-    let n = (1..=depth).find(distinct).unwrap_or(depth);
-    dirs.iter().map(|dir| tail(dir, n)).collect()
-}
-
 /// The mean of the `window` rows around each, fewer at both ends.
 fn averaged(points: &[(f64, f64)], window: usize) -> Vec<(f64, f64)> {
     let half = window / 2;
@@ -148,13 +100,12 @@ fn averaged(points: &[(f64, f64)], window: usize) -> Vec<(f64, f64)> {
 }
 
 /// Reads and draws.
-pub fn pictures(dirs: &[PathBuf], config: &VizConfig) -> Result<Vec<Picture>, Error> {
+pub fn picture(dirs: &[PathBuf], config: &VizConfig) -> Result<Picture, Error> {
     let numbers = training(dirs, config.smooth)?;
     let mut table = Table::new(&["run", "quantity", "step", "value", "smoothed"]);
     for curve in &numbers.curves {
         for (raw, smooth) in curve.points.iter().zip(&curve.smoothed) {
-            let values = [raw.0, raw.1, smooth.1].map(|v| v.to_string());
-            table.row(&[[curve.run.clone(), curve.quantity.to_owned()].as_slice(), &values].concat());
+            table.row(&[&curve.run, &curve.quantity, &raw.0, &raw.1, &smooth.1]);
         }
     }
     let picture = Picture::new(
@@ -163,7 +114,7 @@ pub fn pictures(dirs: &[PathBuf], config: &VizConfig) -> Result<Vec<Picture>, Er
         "Loss should fall; the energy of text (E+) should stay at or below that of the chains (E−) and far below that of random \
          tokens; the gap is what thinking gains in energy. Pale lines are the rows as logged.",
     );
-    Ok(vec![picture.figure(&figure(&numbers)?, config.format)?.numbers(&numbers, table)?])
+    picture.figure(&figure(&numbers)?, config.format)?.numbers(&numbers, table)
 }
 
 fn figure(numbers: &Training) -> Result<Figure, Error> {
@@ -176,17 +127,10 @@ fn figure(numbers: &Training) -> Result<Figure, Error> {
     let several = numbers.runs.len() > 1;
     let title =
         if several { "Training of several runs".to_owned() } else { format!("Training of {}", numbers.runs[0]) };
-    Figure::draw((PAGE, 520), |area| {
-        let mut rest = headed(area, &title, &summary)?;
-        if several {
-            let entries: Vec<(String, Sample)> = numbers
-                .runs
-                .iter()
-                .enumerate()
-                .map(|(i, run)| (run.clone(), Sample::Line(COLOURS[i % COLOURS.len()], Dash::Solid)))
-                .collect();
-            rest = legend(&rest, &entries)?;
-        }
+    Figure::draw((PAGE, 520), (&title, &summary), |area| {
+        let runs = numbers.runs.iter().enumerate();
+        let entries = runs.map(|(i, run)| (run, Sample::Line(style::colour(i), Dash::Solid)));
+        let rest = if several { legend(area, entries)? } else { area.clone() };
         for (i, room) in rest.split_evenly((2, 2)).iter().enumerate() {
             draw_panel(room, numbers, i)?;
         }
@@ -194,70 +138,40 @@ fn figure(numbers: &Training) -> Result<Figure, Error> {
     })
 }
 
-/// Colour and dash: dashes tell quantities apart; colours do too, or with several runs they tell those apart.
-fn look(numbers: &Training, run: usize, quantity: usize, dash: Dash) -> (plotters::style::RGBColor, Dash) {
-    match numbers.runs.len() {
-        1 => (COLOURS[quantity % COLOURS.len()], dash),
-        _ => (COLOURS[run % COLOURS.len()], dash),
-    }
-}
-
+/// Dashes tell quantities apart; colours do too, or with several runs they tell those apart.
 fn draw_panel(area: &Area, numbers: &Training, which: usize) -> Result<(), DrawError> {
     let (title, label, quantities) = PANELS[which];
-    let present: Vec<(usize, &Quantity)> = quantities
-        .iter()
-        .enumerate()
-        .filter(|(_, (key, ..))| numbers.curves.iter().any(|curve| curve.quantity == *key))
-        .collect();
-    if present.is_empty() {
+    let several = numbers.runs.len() > 1;
+    let shown = numbers.curves.iter().filter_map(|curve| {
+        let quantity = quantities.iter().position(|(key, ..)| *key == curve.quantity)?;
+        let run = numbers.runs.iter().position(|run| *run == curve.run)?;
+        Some((curve, style::colour(if several { run } else { quantity }), quantities[quantity].2))
+    });
+    let shown: Vec<(&Curve, RGBColor, Dash)> = shown.collect();
+    if shown.is_empty() {
         return area.draw(&Text::new(format!("{title}: not logged"), (px(8.0), px(2.0)), text(LABEL, &SOFT)));
     }
-    let several = numbers.runs.len() > 1;
-    let entries: Vec<(String, Sample)> = present
-        .iter()
-        .map(|(i, (_, name, dash))| {
-            let (colour, dash) = if several { (SOFT, *dash) } else { look(numbers, 0, *i, *dash) };
-            ((*name).to_owned(), Sample::Line(colour, dash))
-        })
-        .collect();
-    area.draw(&Text::new(title.to_owned(), (px(8.0), px(2.0)), text(LABEL, &INK)))?;
+    let logged = |key: &str| shown.iter().any(|(curve, ..)| curve.quantity == key);
+    let entries = quantities.iter().enumerate().filter(|(_, (key, ..))| logged(key)).map(|(i, (_, name, dash))| {
+        let colour = if several { SOFT } else { style::colour(i) };
+        (*name, Sample::Line(colour, *dash))
+    });
+    let entries: Vec<(&str, Sample)> = entries.collect();
+    area.draw(&Text::new(title, (px(8.0), px(2.0)), text(LABEL, &INK)))?;
     let below = area.split_vertically(px(18.0)).1;
-    let room = if present.len() > 1 { legend(&below, &entries)? } else { below };
-    let shown: Vec<(&Curve, usize, Dash)> = numbers
-        .curves
-        .iter()
-        .filter_map(|c| {
-            present.iter().find(|(_, (key, ..))| *key == c.quantity).map(|(i, (_, _, dash))| (c, *i, *dash))
-        })
-        .collect();
+    let room = if entries.len() > 1 { legend(&below, entries)? } else { below };
     let last = shown.iter().flat_map(|(c, ..)| &c.points).fold(1f64, |l, p| l.max(p.0));
     let x = Axis { whole: true, ..Axis::new("training step", 0.0..last) };
     let y = Axis::new(label, range_of(shown.iter().flat_map(|(c, ..)| c.points.iter().map(|p| p.1))));
     let mut chart = panel(&room, "", &x, &y)?;
-    for pale in [true, false] {
-        for (curve, quantity, dash) in &shown {
-            let run = numbers.runs.iter().position(|run| *run == curve.run).unwrap_or(0);
-            let (colour, dash) = look(numbers, run, *quantity, *dash);
-            draw_curve(&mut chart, curve, (colour, dash), pale)?;
-        }
+    // The rows as logged, pale, and over them the smoothed ones.
+    for (curve, colour, _) in shown.iter().filter(|(curve, ..)| curve.points != curve.smoothed) {
+        line(&mut chart, &curve.points, &colour.mix(0.22), (0.8, Dash::Solid))?;
+    }
+    for (curve, colour, dash) in &shown {
+        line(&mut chart, &curve.smoothed, colour, (1.6, *dash))?;
     }
     Ok(())
-}
-
-/// The rows as logged, pale, or the smoothed ones.
-fn draw_curve(
-    chart: &mut Chart,
-    curve: &Curve,
-    (colour, dash): (plotters::style::RGBColor, Dash),
-    pale: bool,
-) -> Result<(), DrawError> {
-    if !pale {
-        return line(chart, &curve.smoothed, &colour, (1.6, dash));
-    }
-    if curve.points == curve.smoothed {
-        return Ok(());
-    }
-    line(chart, &curve.points, &colour.mix(0.22), (0.8, Dash::Solid))
 }
 
 #[cfg(test)]
@@ -270,12 +184,5 @@ mod tests {
         let smooth = averaged(&points, 3);
         assert_eq!((smooth[0], smooth[4], smooth[2].1), (points[0], points[4], 14.0 / 3.0));
         assert_eq!(averaged(&points, 1), points);
-    }
-
-    #[test]
-    fn runs_are_told_apart() {
-        let names = |dirs: &[&str]| names_of(&dirs.iter().map(PathBuf::from).collect::<Vec<_>>());
-        assert_eq!(names(&["a/run_1", "b/run_2"]), ["run_1", "run_2"]);
-        assert_eq!(names(&["a/run_1", "b/run_1"]), ["a/run_1", "b/run_1"]);
     }
 }

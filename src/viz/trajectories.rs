@@ -1,16 +1,14 @@
 //! Trajectories: the logits and probabilities of the likeliest tokens, step by step.
 
+use plotters::style::RGBColor;
 use serde::Serialize;
 use tch::{Kind, Tensor, no_grad};
 
-use super::draw::axes::{Axis, headed, panel, range_of};
-use super::draw::curves::{Dash, line};
-use super::draw::figure::Figure;
-use super::draw::legend::{Sample, legend};
-use super::draw::output::{Picture, Table};
-use super::draw::style::{self, COLOURS, PAGE, short};
-use super::thought::Thought;
-use crate::config::{EnergyFamily, PictureFormat};
+use super::draw::style::{self, COLOURS, short};
+use super::draw::{Area, Axis, Dash, DrawError, Picture, Sample, Table, by_step, legend, line, panel, range_of};
+use super::numbers::numbers_of;
+use super::studio::Studio;
+use crate::config::EnergyFamily;
 use crate::data::Vocab;
 use crate::energy::{centred, expected_energy};
 use crate::error::Error;
@@ -59,9 +57,9 @@ pub fn trajectories(
     let (_, best) = x.get(-1).topk(topk.min(v), -1, true, true);
     let (middle, p) = (centred(&x), x.softmax(-1, None)); // (K + 1, V)
     // expected_energy takes (B, T, V): the steps stand where the positions are.
-    let path = expected_energy(&x.unsqueeze(0), &e.view([1, 1, -1])).reshape([-1]);
-    let column = |t: &Tensor, id: i64| Vec::<f64>::try_from(t.select(1, id)).unwrap_or_default();
-    let tokens = Vec::<i64>::try_from(best).unwrap_or_default().into_iter().map(|id| Token {
+    let path = expected_energy(&x.unsqueeze(0), &e.view([1, 1, -1]));
+    let column = |t: &Tensor, id: i64| numbers_of(&t.select(1, id));
+    let tokens = numbers_of(&best).into_iter().map(|id| Token {
         id,
         token: vocab.char(id).map(String::from).unwrap_or_default(),
         energy: e.double_value(&[id]),
@@ -69,33 +67,32 @@ pub fn trajectories(
         centred_logits: column(&middle, id),
         probabilities: column(&p, id),
     });
-    (Vec::<f64>::try_from(path).unwrap_or_default(), tokens.collect())
+    (numbers_of(&path), tokens.collect())
 }
 
 /// Computes and draws.
-pub fn picture(thought: &Thought, topk: i64, format: PictureFormat) -> Result<Picture, Error> {
-    let (energies, tokens) = no_grad(|| {
-        trajectories(&thought.trajectory, &thought.reading.energies, (thought.position, topk), &thought.vocab)
-    });
-    let energies = match thought.ebm.config.energy {
+pub fn picture(studio: &Studio) -> Result<Picture, Error> {
+    let (prompt, topk) = (studio.prompt()?, studio.config.topk);
+    let (energies, tokens) =
+        no_grad(|| trajectories(&prompt.trajectory, &prompt.reading.energies, (prompt.position, topk), &prompt.vocab));
+    let energies = match prompt.ebm.config.energy {
         EnergyFamily::Linear => energies,
-        _ => thought.energy_at(&thought.path()), // what is descended is not expected under System 1's energies
+        _ => prompt.energy_at(&prompt.path()), // what is descended is not expected under System 1's energies
     };
-    let numbers = Trajectories { context: thought.context(), position: thought.position, energies, tokens };
-    let stop = thought.early_stop().map_or_else(String::new, |stop| format!("; {stop}"));
-    let moved = numbers.tokens.iter().map(|t| (t.centred_logits[thought.steps()] - t.centred_logits[0]).abs());
+    let numbers = Trajectories { context: prompt.context(), position: prompt.position, energies, tokens };
+    let moved = numbers.tokens.iter().map(|t| (t.centred_logits[prompt.steps()] - t.centred_logits[0]).abs());
     let summary = format!(
-        "After {}: the {} likeliest characters; {}: logits moved by at most {}{stop}.",
+        "After {}: the {} likeliest characters; {}: logits moved by at most {}{}.",
         numbers.context,
         numbers.tokens.len(),
-        thought.effort(),
-        short(moved.fold(0.0, f64::max))
+        prompt.effort(),
+        short(moved.fold(0.0, f64::max)),
+        prompt.stopped()
     );
     let mut table = Table::new(&["step", "id", "token", "logit", "centred_logit", "probability"]);
-    for step in 0..=thought.steps() {
+    for step in 0..=prompt.steps() {
         for t in &numbers.tokens {
-            let values = [t.logits[step], t.centred_logits[step], t.probabilities[step]].map(|v| v.to_string());
-            table.row(&[[step.to_string(), t.id.to_string(), t.token.clone()].as_slice(), &values].concat());
+            table.row(&[&step, &t.id, &t.token, &t.logits[step], &t.centred_logits[step], &t.probabilities[step]]);
         }
     }
     let picture = Picture::new(
@@ -104,47 +101,40 @@ pub fn picture(thought: &Thought, topk: i64, format: PictureFormat) -> Result<Pi
         "Each line is one candidate for the next character: its logit, how far that has moved since System 1, and its \
          probability, step by step.",
     );
-    picture.figure(&figure(&numbers, &summary)?, format)?.numbers(&numbers, table)
+    picture.draw(studio.config.format, (300, &summary), |area| paint(area, &numbers))?.numbers(&numbers, table)
 }
 
 /// Colour and dash of the n-th token.
-fn look(n: usize) -> (plotters::style::RGBColor, Dash) {
-    (COLOURS[n % COLOURS.len()], Dash::ALL[n / COLOURS.len() % Dash::ALL.len()])
+fn look(n: usize) -> (RGBColor, Dash) {
+    (style::colour(n), Dash::ALL[n / COLOURS.len() % Dash::ALL.len()])
 }
 
-fn figure(numbers: &Trajectories, summary: &str) -> Result<Figure, Error> {
+fn paint(area: &Area, numbers: &Trajectories) -> Result<(), DrawError> {
     let steps = numbers.energies.len() - 1;
-    Figure::draw((PAGE, 300), |area| {
-        let rest = headed(area, "What thinking does to the likeliest characters", summary)?;
-        let entries: Vec<(String, Sample)> = numbers
-            .tokens
-            .iter()
-            .enumerate()
-            .map(|(n, t)| {
-                let (colour, dash) = look(n);
-                (t.token.chars().map(style::token).collect(), Sample::Line(colour, dash))
-            })
-            .collect();
-        let rest = legend(&rest, &entries)?;
-        type Values = fn(&Token, usize) -> f64;
-        let panels: [(&str, &str, Values); 3] = [
-            ("logits", "logit − mean over the vocabulary", |t, k| t.centred_logits[k]),
-            ("their change", "logit − System 1's", |t, k| t.centred_logits[k] - t.centred_logits[0]),
-            ("probabilities", "probability", |t, k| t.probabilities[k]),
-        ];
-        for ((title, label, value), room) in panels.into_iter().zip(rest.split_evenly((1, 3))) {
-            let all = numbers.tokens.iter().flat_map(|t| (0..=steps).map(|k| value(t, k)));
-            let mut range = range_of(all);
-            if label == "probability" {
-                range.start = 0.0;
-            }
-            let mut chart = panel(&room, title, &Axis::steps(steps).with_ticks(4), &Axis::new(label, range))?;
-            for (n, token) in numbers.tokens.iter().enumerate() {
-                let points: Vec<(f64, f64)> = (0..=steps).map(|k| (k as f64, value(token, k))).collect();
-                let (colour, dash) = look(n);
-                line(&mut chart, &points, &colour, (1.6, dash))?;
-            }
+    let rest = legend(
+        area,
+        numbers.tokens.iter().enumerate().map(|(n, t)| {
+            let (colour, dash) = look(n);
+            (t.token.chars().map(style::token).collect::<String>(), Sample::Line(colour, dash))
+        }),
+    )?;
+    type Values = fn(&Token, usize) -> f64;
+    let panels: [(&str, &str, Values); 3] = [
+        ("logits", "logit − mean over the vocabulary", |t, k| t.centred_logits[k]),
+        ("their change", "logit − System 1's", |t, k| t.centred_logits[k] - t.centred_logits[0]),
+        ("probabilities", "probability", |t, k| t.probabilities[k]),
+    ];
+    for ((title, label, value), room) in panels.into_iter().zip(rest.split_evenly((1, 3))) {
+        let values = |t: &Token| (0..=steps).map(|k| value(t, k)).collect::<Vec<_>>();
+        let mut range = range_of(numbers.tokens.iter().flat_map(values));
+        if label == "probability" {
+            range.start = 0.0;
         }
-        Ok(())
-    })
+        let mut chart = panel(&room, title, &Axis::steps(steps).with_ticks(4), &Axis::new(label, range))?;
+        for (n, token) in numbers.tokens.iter().enumerate() {
+            let (colour, dash) = look(n);
+            line(&mut chart, &by_step(values(token)), &colour, (1.6, dash))?;
+        }
+    }
+    Ok(())
 }

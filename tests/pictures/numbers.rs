@@ -22,7 +22,7 @@ fn ours(golden: &Golden, case: &str, fields: &Value) -> (Vec<Tensor>, Tensor, f6
     let ebm: Ebm = golden.model(&Value::Object(over));
     let (idx, _) = golden.batch();
     let (trajectory, energies) = no_grad(|| {
-        let reading = nanoebm::viz::thought::fine(&ebm, &ebm.read(&idx, EVAL));
+        let reading = nanoebm::viz::prompt::fine(&ebm, &ebm.read(&idx, EVAL));
         (ebm.trajectory(&reading, fields["steps"].as_i64().unwrap(), EVAL), reading.energies)
     });
     let steep = case.ends_with("a5e4_clamp");

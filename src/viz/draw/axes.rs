@@ -8,8 +8,8 @@ use plotters::prelude::{Cartesian2d, PathElement, Rectangle, SVGBackend, Text};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, FontTransform, RGBColor};
 
-use super::figure::{Area, DrawError};
-use super::style::{self, FAINT, GRID, INK, LABEL, Numbers, SOFT, TICK, TITLE, px, text, width};
+use super::figure::{Area, DrawError, text_width};
+use super::style::{self, FAINT, GRID, INK, LABEL, Numbers, SOFT, TICK, px, text, width};
 
 /// A panel that can be drawn into.
 pub type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<Scale, Scale>>;
@@ -69,49 +69,19 @@ impl<'a> Axis<'a> {
     }
 }
 
+/// From the lowest of values to the highest; without values, from infinity to minus infinity.
+pub fn bounds(values: impl IntoIterator<Item = f64>) -> Range<f64> {
+    values.into_iter().fold(f64::INFINITY..f64::NEG_INFINITY, |b, v| b.start.min(v)..b.end.max(v))
+}
+
 /// The range of values with some air; a single value gets a range of its own size.
 pub fn range_of(values: impl IntoIterator<Item = f64>) -> Range<f64> {
-    let finite = values.into_iter().filter(|v| v.is_finite());
-    let (low, high) = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
+    let Range { start: low, end: high } = bounds(values.into_iter().filter(|v| v.is_finite()));
     match (high - low, low.is_finite()) {
         (_, false) => 0.0..1.0,
         (0.0, _) => low - 0.5 * low.abs().max(1e-3)..low + 0.5 * low.abs().max(1e-3),
         (span, _) => low - 0.05 * span..high + 0.05 * span,
     }
-}
-
-/// Writes a figure's title, and below it what it was made from, and returns the room that is left.
-pub fn headed<'a>(area: &Area<'a>, title: &str, below: &str) -> Result<Area<'a>, DrawError> {
-    let room = area.dim_in_pixel().0 as i32 - px(16.0);
-    let mut y = px(8.0);
-    for (words, size, colour) in [(title, TITLE, INK), (below, LABEL, SOFT)] {
-        for line in wrapped(area, words, size, room)? {
-            area.draw(&Text::new(line, (px(8.0), y), text(size, &colour)))?;
-            y += px(size * 1.35);
-        }
-    }
-    Ok(area.split_vertically(y + px(4.0)).1)
-}
-
-/// Words in lines no wider than `room` units.
-fn wrapped(area: &Area, words: &str, size: f64, room: i32) -> Result<Vec<String>, DrawError> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in words.split(' ').filter(|word| !word.is_empty()) {
-        let longer = lines.last().map(|line| format!("{line} {word}"));
-        match longer {
-            Some(line) if text_width(area, &line, size)? <= room => {
-                lines.pop();
-                lines.push(line);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    Ok(lines)
-}
-
-/// The width of a line of text in units.
-pub fn text_width(area: &Area, line: &str, size: f64) -> Result<i32, DrawError> {
-    Ok(area.estimate_text_size(line, &text(size, &INK))?.0 as i32)
 }
 
 /// A panel with two axes and a title above it.

@@ -1,6 +1,6 @@
 //! Lines, dashed lines and bands in a panel.
 
-use plotters::prelude::{PathElement, Polygon};
+use plotters::prelude::{Circle, PathElement, Polygon};
 use plotters::style::{Color, RGBColor, ShapeStyle};
 
 use super::axes::Chart;
@@ -68,7 +68,7 @@ fn distance(a: (f64, f64), b: (f64, f64)) -> f64 {
     (b.0 - a.0).hypot(b.1 - a.1)
 }
 
-/// Draws a line through points of a panel; a value that is no number breaks it.
+/// Draws a line through points of a panel; NaN or infinity breaks it.
 pub fn line(
     chart: &mut Chart,
     points: &[(f64, f64)],
@@ -95,6 +95,16 @@ pub fn line(
 /// The outline of a rectangle between two corners; that of plotters' own has no width in SVG.
 pub fn outline<C: Copy>([(left, top), (right, bottom)]: [(C, C); 2], style: ShapeStyle) -> PathElement<(C, C)> {
     PathElement::new(vec![(left, top), (right, top), (right, bottom), (left, bottom), (left, top)], style)
+}
+
+/// Values by the step that they stand at, from 0.
+pub fn by_step(values: impl IntoIterator<Item = f64>) -> Vec<(f64, f64)> {
+    values.into_iter().enumerate().map(|(step, value)| (step as f64, value)).collect()
+}
+
+/// A dot of a radius in pixels.
+pub fn dot(chart: &Chart, place: (f64, f64), radius: f64, colour: RGBColor) -> Result<(), DrawError> {
+    chart.plotting_area().draw(&Circle::new(place, px(radius), colour.filled()))
 }
 
 /// Fills the band between two lines over the same x.

@@ -6,16 +6,14 @@
 use std::sync::{Arc, OnceLock};
 
 use plotters::coord::Shift;
-use plotters::prelude::{DrawingArea, DrawingAreaErrorKind, IntoDrawingArea, SVGBackend, WHITE};
+use plotters::prelude::{DrawingArea, DrawingAreaErrorKind, IntoDrawingArea, SVGBackend, Text, WHITE};
 use plotters::style::{FontStyle, register_font};
 use resvg::tiny_skia::{Pixmap, Transform};
 use resvg::usvg::{self, Options, Tree, WriteOptions};
 
-use super::style::{FONT, FONT_NAME};
+use super::style::{FONT, FONT_NAME, INK, LABEL, SOFT, TITLE, UNITS, px, text};
 use crate::error::Error;
 
-/// Plotters knows whole units only: this many make a pixel, so that curves stay smooth.
-pub const UNITS: i32 = 16;
 /// Pixels of a PNG for each pixel of the drawing.
 const DENSITY: f32 = 2.0;
 /// Pixels of a GIF for each pixel of the drawing: its frames are many.
@@ -33,9 +31,10 @@ pub struct Figure {
 }
 
 impl Figure {
-    /// Draws a figure of a size in pixels.
+    /// Draws a figure of a size in pixels: its title, a summary of what it shows, and below them what `paint` draws.
     pub fn draw(
         (width, height): (u32, u32),
+        (title, summary): (&str, &str),
         paint: impl FnOnce(&Area) -> Result<(), DrawError>,
     ) -> Result<Self, Error> {
         let picture = |reason: String| Error::Picture(reason);
@@ -45,7 +44,7 @@ impl Figure {
         {
             let area = SVGBackend::with_string(&mut svg, units).into_drawing_area();
             area.fill(&WHITE)
-                .and_then(|()| paint(&area))
+                .and_then(|()| paint(&headed(&area, title, summary)?))
                 .and_then(|()| area.present())
                 .map_err(|e| picture(e.to_string()))?;
         }
@@ -103,6 +102,40 @@ pub fn gif(frames: &[(Figure, u16)]) -> Result<Vec<u8>, Error> {
         encoder.write_frame(&frame).map_err(failed)?;
     }
     encoder.into_inner().map_err(failed)
+}
+
+/// Writes a figure's title, and below it what it was made from, and returns the room that is left.
+fn headed<'a>(area: &Area<'a>, title: &str, below: &str) -> Result<Area<'a>, DrawError> {
+    let room = area.dim_in_pixel().0 as i32 - px(16.0);
+    let mut y = px(8.0);
+    for (words, size, colour) in [(title, TITLE, INK), (below, LABEL, SOFT)] {
+        for line in wrapped(area, words, size, room)? {
+            area.draw(&Text::new(line, (px(8.0), y), text(size, &colour)))?;
+            y += px(size * 1.35);
+        }
+    }
+    Ok(area.split_vertically(y + px(4.0)).1)
+}
+
+/// Words in lines no wider than `room` units.
+fn wrapped(area: &Area, words: &str, size: f64, room: i32) -> Result<Vec<String>, DrawError> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in words.split(' ').filter(|word| !word.is_empty()) {
+        let longer = lines.last().map(|line| format!("{line} {word}"));
+        match longer {
+            Some(line) if text_width(area, &line, size)? <= room => {
+                lines.pop();
+                lines.push(line);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    Ok(lines)
+}
+
+/// The width of a line of text in units.
+pub fn text_width(area: &Area, line: &str, size: f64) -> Result<i32, DrawError> {
+    Ok(area.estimate_text_size(line, &text(size, &INK))?.0 as i32)
 }
 
 /// The embedded font alone: what other fonts a machine has must not matter.

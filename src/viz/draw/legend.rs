@@ -4,9 +4,8 @@ use plotters::prelude::{Circle, PathElement, Rectangle, Text};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, RGBAColor, RGBColor};
 
-use super::axes::text_width;
 use super::curves::{Dash, dashes};
-use super::figure::{Area, DrawError};
+use super::figure::{Area, DrawError, text_width};
 use super::style::{INK, LABEL, px, text, width};
 
 /// What a sample looks like.
@@ -21,18 +20,22 @@ pub enum Sample {
 }
 
 /// Draws a legend at the top of an area and returns the room below it.
-pub fn legend<'a>(area: &Area<'a>, entries: &[(String, Sample)]) -> Result<Area<'a>, DrawError> {
+pub fn legend<'a, S: AsRef<str>>(
+    area: &Area<'a>,
+    entries: impl IntoIterator<Item = (S, Sample)>,
+) -> Result<Area<'a>, DrawError> {
     const LINE: f64 = 15.0;
     let (room, sample) = (area.dim_in_pixel().0 as i32 - px(8.0), px(18.0));
     let (mut x, mut y) = (px(8.0), px(LINE / 2.0));
     for (name, kind) in entries {
+        let name = name.as_ref();
         let wide = text_width(area, name, LABEL)?;
         if x > px(8.0) && x + sample + px(4.0) + wide > room {
             (x, y) = (px(8.0), y + px(LINE));
         }
-        draw_sample(area, (x, y), sample, *kind)?;
+        draw_sample(area, (x, y), sample, kind)?;
         let anchored = text(LABEL, &INK).pos(Pos::new(HPos::Left, VPos::Center));
-        area.draw(&Text::new(name.clone(), (x + sample + px(4.0), y), anchored))?;
+        area.draw(&Text::new(name.to_owned(), (x + sample + px(4.0), y), anchored))?;
         x += sample + px(4.0) + wide + px(14.0);
     }
     Ok(area.split_vertically(y + px(LINE / 2.0)).1)

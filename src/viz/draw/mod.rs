@@ -4,5 +4,13 @@ pub mod axes;
 pub mod curves;
 pub mod figure;
 pub mod legend;
+pub mod marks;
 pub mod output;
 pub mod style;
+
+pub use axes::{Axis, Chart, bounds, colour_bar, panel, range_of, square_panel};
+pub use curves::{Dash, band, by_step, dot, line, outline};
+pub use figure::{Area, DrawError, Figure, escaped, gif, text_width};
+pub use legend::{Sample, legend};
+pub use marks::{draw_ends, samples};
+pub use output::{Picture, Table};

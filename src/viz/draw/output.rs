@@ -1,10 +1,12 @@
 //! Files of a picture: PNG, SVG, GIF, and the numbers as JSON and CSV, all written or none.
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::figure::Figure;
+use super::figure::{Area, DrawError, Figure};
+use super::style::PAGE;
 use crate::config::PictureFormat;
 use crate::error::Error;
 use crate::eval::table;
@@ -35,15 +37,27 @@ impl Picture {
         self
     }
 
-    /// Adds the figure in the formats asked for.
-    pub fn figure(self, figure: &Figure, format: PictureFormat) -> Result<Self, Error> {
-        let (png, svg) = (format != PictureFormat::Svg, format != PictureFormat::Png);
-        let svg_text = svg.then(|| figure.svg(&self.title, &self.reading));
-        let this = if png { self.file("png", figure.png()?) } else { self };
-        Ok(match svg_text {
-            Some(text) => this.file("svg", text.into_bytes()),
-            None => this,
-        })
+    /// Draws a figure as wide as a page, under the picture's title, and adds it.
+    pub fn draw(
+        self,
+        format: PictureFormat,
+        (height, summary): (u32, &str),
+        paint: impl FnOnce(&Area) -> Result<(), DrawError>,
+    ) -> Result<Self, Error> {
+        let figure = Figure::draw((PAGE, height), (&self.title, summary), paint)?;
+        self.figure(&figure, format)
+    }
+
+    /// Adds a figure in the formats asked for.
+    pub fn figure(mut self, figure: &Figure, format: PictureFormat) -> Result<Self, Error> {
+        if format != PictureFormat::Svg {
+            self = self.file("png", figure.png()?);
+        }
+        if format != PictureFormat::Png {
+            let svg = figure.svg(&self.title, &self.reading);
+            self = self.file("svg", svg.into_bytes());
+        }
+        Ok(self)
     }
 
     /// Adds the numbers: `values` as JSON and `table` as CSV.
@@ -60,14 +74,12 @@ pub struct Table(Vec<Vec<String>>);
 impl Table {
     /// A table with a header and no rows.
     pub fn new(header: &[&str]) -> Self {
-        let mut table = Self(Vec::new());
-        table.row(header);
-        table
+        Self(vec![header.iter().map(|name| (*name).to_owned()).collect()])
     }
 
     /// Adds a row.
-    pub fn row<S: AsRef<str>>(&mut self, cells: &[S]) {
-        self.0.push(cells.iter().map(|cell| cell.as_ref().to_owned()).collect());
+    pub fn row(&mut self, cells: &[&dyn Display]) {
+        self.0.push(cells.iter().map(ToString::to_string).collect());
     }
 }
 
@@ -104,8 +116,8 @@ mod tests {
     #[test]
     fn cells_are_quoted_where_they_must_be() {
         let mut table = Table::new(&["token", "p"]);
-        table.row(&[",", "0.5"]);
-        table.row(&["\"", "0.25"]);
+        table.row(&[&",", &0.5]);
+        table.row(&[&"\"", &0.25]);
         assert_eq!(table::records(&table.0).unwrap(), "token,p\n\",\",0.5\n\"\"\"\",0.25\n");
     }
 }

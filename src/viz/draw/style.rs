@@ -7,7 +7,8 @@ use ab_glyph::{Font, FontRef};
 use plotters::style::colors::colormaps::ViridisRGB;
 use plotters::style::{Color, FontFamily, IntoFont, RGBColor, TextStyle};
 
-use super::figure::UNITS;
+/// Plotters knows whole units only: this many make a pixel, so that curves stay smooth.
+pub const UNITS: i32 = 16;
 
 /// DejaVu Sans, cut to Latin, Greek, Cyrillic and the signs of these pictures; its licence lies beside it.
 pub const FONT: &[u8] = include_bytes!("../../../assets/fonts/DejaVuSans-subset.ttf");
@@ -44,6 +45,11 @@ pub const COLOURS: [RGBColor; 7] = [
     RGBColor(0x56, 0xb4, 0xe9),
     RGBColor(0x00, 0x00, 0x00),
 ];
+
+/// The colour of the n-th thing, in turn.
+pub fn colour(n: usize) -> RGBColor {
+    COLOURS[n % COLOURS.len()]
+}
 
 /// Pixels in drawing units.
 pub fn px(pixels: f64) -> i32 {

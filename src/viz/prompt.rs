@@ -1,19 +1,18 @@
-//! A prompt that was thought about: the material of most pictures.
+//! A prompt and what System 2 thinks of it: the material of most pictures.
 
 use tch::{Kind, Tensor, no_grad};
 
 use super::draw::style;
-use super::pass;
+use super::numbers::numbers_of;
 use crate::config::{EnergyFamily, VizConfig};
 use crate::data::Vocab;
 use crate::ebm::Ebm;
-use crate::energy::Reading;
-use crate::energy::{centred, expected_energy};
+use crate::energy::{Reading, centred, expected_energy};
 use crate::error::Error;
 use crate::nn::pass::Pass;
 
-/// What System 2 did with a prompt.
-pub struct Thought<'a> {
+/// A prompt, and what System 2 did with it.
+pub struct Prompt<'a> {
     /// The model
     pub ebm: &'a Ebm,
     /// Its characters
@@ -33,9 +32,9 @@ pub struct Thought<'a> {
     pass: Pass,
 }
 
-impl<'a> Thought<'a> {
+impl<'a> Prompt<'a> {
     /// Thinks about the prompt of a configuration. An error when no character of it is known, or the position is outside of it.
-    pub fn new(ebm: &'a Ebm, vocab: &Vocab, config: &VizConfig) -> Result<Self, Error> {
+    pub fn new(ebm: &'a Ebm, vocab: &Vocab, config: &VizConfig, pass: Pass) -> Result<Self, Error> {
         let mut notes = Vec::new();
         let (mut ids, dropped) = vocab.encode(&config.prompt);
         if ids.is_empty() {
@@ -63,7 +62,6 @@ impl<'a> Thought<'a> {
         if ebm.config.use_soft_tokens && last > 0 {
             notes.push("Soft tokens: landscape and bowl hold the other positions where thinking left them".to_owned());
         }
-        let pass = pass(config);
         let (reading, trajectory) = no_grad(|| {
             let idx = Tensor::from_slice(&ids).to_device(ebm.device()).unsqueeze(0); // (1, T)
             let reading = fine(ebm, &ebm.read(&idx, pass));
@@ -71,15 +69,10 @@ impl<'a> Thought<'a> {
             (reading, trajectory)
         });
         let think_steps = config.think_steps;
-        let thought = Self { ebm, vocab: vocab.clone(), ids, reading, trajectory, position, think_steps, notes, pass };
-        Ok(thought.with_early_stop_noted())
-    }
-
-    fn with_early_stop_noted(mut self) -> Self {
-        if let Some(note) = self.early_stop() {
-            self.notes.push(note);
-        }
-        self
+        let vocab = vocab.clone();
+        let mut prompt = Self { ebm, vocab, ids, reading, trajectory, position, think_steps, notes, pass };
+        prompt.notes.extend(prompt.early_stop());
+        Ok(prompt)
     }
 
     /// Steps that were taken.
@@ -94,12 +87,17 @@ impl<'a> Thought<'a> {
     }
 
     /// A sentence where the loop ended before the steps that were asked for.
-    pub fn early_stop(&self) -> Option<String> {
+    fn early_stop(&self) -> Option<String> {
         let (taken, asked) = (self.steps() as i64, self.think_steps);
         let threshold = self.ebm.config.energy_convergence_threshold;
         let why =
             if self.ebm.config.adaptive { "every position's last change" } else { "two changes of the mean energy" };
         (taken < asked).then(|| format!("early stop after {taken} of {asked} steps: {why} below {threshold}"))
+    }
+
+    /// The same, to end a summary with.
+    pub fn stopped(&self) -> String {
+        self.early_stop().map_or_else(String::new, |stop| format!("; {stop}"))
     }
 
     /// The energy J that the loop descends, of each x (N, V) at the position that is looked at; with soft tokens the other
@@ -116,16 +114,10 @@ impl<'a> Thought<'a> {
                 let x = rest.repeat([chunk.size()[0], 1, 1]); // (n, T, V)
                 x.select(1, self.position).copy_(&chunk);
                 let value = energy.value(&x); // (n, T, 1)
-                let own = value.select(1, self.position).reshape([-1]).to_kind(Kind::Double); // (n)
-                values.extend(Vec::<f64>::try_from(own).unwrap_or_default());
+                values.extend(numbers_of::<f64>(&value.select(1, self.position))); // (n)
             }
         });
         values
-    }
-
-    /// The energy (1, T) of a prediction x (1, T, V) at each position.
-    pub fn energy_of(&self, x: &Tensor) -> Tensor {
-        energy_of(self.ebm, &self.reading, x, self.pass)
     }
 
     /// The gradient (V) of the energy at x (V) of the position that is looked at.

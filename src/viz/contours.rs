@@ -1,0 +1,104 @@
+//! A landscape from above: bands of equal energy, and the path through them.
+
+use contour::ContourBuilder;
+use plotters::prelude::{PathElement, Polygon, Rectangle};
+use plotters::style::{Color, WHITE};
+
+use super::draw::style::{PATH, px, viridis, width};
+use super::draw::{
+    Axis, Chart, Dash, DrawError, Picture, colour_bar, dot, draw_ends, legend, line, outline, samples, square_panel,
+};
+use super::landscape::{Landscape, View};
+use crate::config::PictureFormat;
+use crate::error::Error;
+
+/// Bands of colour in a view.
+const LEVELS: usize = 14;
+
+/// Draws both views.
+pub fn picture(numbers: &Landscape, format: PictureFormat) -> Result<Picture, Error> {
+    let picture = Picture::new(
+        "landscape",
+        "Energy landscape of a thought",
+        "Colour is energy (dark is low, and low is good) over the plane of the thought's path; the line goes from System 1 \
+         (circle) step by step down to System 2 (square), and the right panel magnifies the small box of the left one.",
+    );
+    let picture = picture.draw(format, (350, &numbers.summary), |area| {
+        let rest = legend(area, samples())?;
+        let [first, second] = numbers.axis_names();
+        for (view, half) in numbers.views.iter().zip(rest.split_evenly((1, 2))) {
+            let (square, bar) = half.split_horizontally(px(272.0));
+            let x = Axis::new(&first, view.side(0)).with_ticks(4);
+            let y = Axis::new(&second, view.side(1)).with_ticks(5);
+            let mut chart = square_panel(&square, numbers.title(view, true), &x, &y)?;
+            draw_contours(&chart, view)?;
+            if view.name == "wide" {
+                draw_box(&chart, &numbers.views[1])?;
+            }
+            draw_path(&mut chart, numbers)?;
+            let (_, y_range) = chart.plotting_area().get_pixel_range();
+            let range = view.range_above(numbers.path[0].energy);
+            let top = half.get_base_pixel().1;
+            colour_bar(&bar, "E − E(System 1), nats", &range, (y_range.start - top, y_range.end - top), viridis)?;
+        }
+        Ok(())
+    })?;
+    picture.numbers(numbers, numbers.table())
+}
+
+/// Bands of equal energy: what lies above a level is painted over what lies below.
+fn draw_contours(chart: &Chart, view: &View) -> Result<(), DrawError> {
+    let (range, n) = (view.range(), view.grid);
+    let level = |i: usize| range.start + (range.end - range.start) * i as f64 / LEVELS as f64;
+    let area = chart.plotting_area();
+    area.draw(&Rectangle::new(view.corners(), viridis(0.5 / LEVELS as f64).filled()))?;
+    let levels: Vec<f64> = (1..LEVELS).map(level).collect();
+    // In units of the grid: the crate's own scaling loses areas below 1.
+    let contours = ContourBuilder::new(n, n, true).contours(&view.energies, &levels).unwrap_or_default();
+    let place = |x: f64, y: f64| {
+        let inside = |i: f64| (i - 0.5).clamp(0.0, (n - 1) as f64);
+        (view.at(0, inside(x)), view.at(1, inside(y)))
+    };
+    for (i, contour) in contours.iter().enumerate() {
+        let colour = viridis((i as f64 + 1.5) / LEVELS as f64);
+        for polygon in contour.geometry() {
+            // A hole is reached over a bridge of no width: plotters knows no polygons with holes.
+            let mut around: Vec<(f64, f64)> = polygon.exterior().coords().map(|c| place(c.x, c.y)).collect();
+            for hole in polygon.interiors() {
+                let bridge = around[0];
+                around.extend(hole.coords().map(|c| place(c.x, c.y)));
+                around.push(bridge);
+            }
+            area.draw(&Polygon::new(around.clone(), colour.filled()))?;
+            for ring in std::iter::once(polygon.exterior()).chain(polygon.interiors()) {
+                let ring: Vec<(f64, f64)> = ring.coords().map(|c| place(c.x, c.y)).collect();
+                area.draw(&PathElement::new(ring, colour.stroke_width(width(0.6))))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Where the near view lies in the wide one.
+fn draw_box(chart: &Chart, near: &View) -> Result<(), DrawError> {
+    chart.plotting_area().draw(&outline(near.corners(), WHITE.stroke_width(width(1.4))))
+}
+
+/// The path with a dot for each step.
+fn draw_path(chart: &mut Chart, numbers: &Landscape) -> Result<(), DrawError> {
+    let places: Vec<(f64, f64)> = numbers.path.iter().map(|s| (s.a, s.b)).collect();
+    line(chart, &places, &PATH, (1.8, Dash::Solid))?;
+    for place in places.iter().skip(1) {
+        dot(chart, *place, 1.7, PATH)?;
+    }
+    if let (Some(start), Some(end)) = (places.first(), places.last()) {
+        let local = chart.plotting_area().strip_coord_spec();
+        let (left, top) = local.get_base_pixel();
+        let units = |place: &(f64, f64)| {
+            let (x, y) = chart.backend_coord(place);
+            (x - left, y - top)
+        };
+        draw_ends(&local, units(start), units(end))?;
+    }
+    Ok(())
+}
