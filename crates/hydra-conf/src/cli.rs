@@ -6,11 +6,13 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-use super::error::ConfigError;
-use super::files::Files;
-use super::overrides::Override;
-use super::root::Root;
-use super::{compose, help, to_yaml};
+use crate::compose::{self, Job};
+use crate::error::ConfigError;
+use crate::files::Files;
+use crate::help;
+use crate::overrides::Override;
+use crate::root::Root;
+use crate::value::to_yaml;
 
 /// What a program tells about itself.
 #[derive(Debug, Clone, Copy)]
@@ -21,17 +23,6 @@ pub struct Program {
     pub about: &'static str,
     /// Flags of its own: name without dashes, and a line of help.
     pub flags: &'static [(&'static str, &'static str)],
-}
-
-/// One run to be made.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Job<T> {
-    /// Its configuration.
-    pub config: T,
-    /// The overrides that led to it, as typed.
-    pub overrides: Vec<String>,
-    /// What the user should be told about it.
-    pub notices: Vec<String>,
 }
 
 /// Which of the program's own flags were given.
@@ -69,17 +60,18 @@ pub fn parse<T: Root>(
     let mut command = command(program);
     let matches = command.try_get_matches_from_mut(args).map_err(|error| usage(&error))?;
     if matches.get_flag("version") {
-        let version = env!("CARGO_PKG_VERSION");
-        return Ok(Action::Print(format!("{} {version}\n", program.name)));
+        return Ok(Action::Print(format!("{} {}\n", program.name, T::PACKAGE.version)));
     }
-    let files = Files::new(matches.get_one::<PathBuf>("config-dir").cloned())?;
+    let known = T::schema();
+    let dir = matches.get_one::<PathBuf>("config-dir").cloned();
+    let files = Files::new(dir, T::PACKAGE.files, T::FILE, &known)?;
     let multirun = matches.get_flag("multirun");
     let overrides = overrides(&matches);
     if matches.get_flag("help") {
-        return help::page::<T>(command, &files, &overrides.unwrap_or_default()).map(Action::Print);
+        return help::page::<T>(command, &files, &known, &overrides.unwrap_or_default()).map(Action::Print);
     }
     let runs = if multirun { product(&overrides?)? } else { vec![overrides?] };
-    let jobs = runs.iter().map(|overrides| compose::job(&files, overrides)).collect::<Result<Vec<Job<T>>, _>>()?;
+    let jobs = runs.iter().map(|overrides| compose::job(&files, &known, overrides)).collect::<Result<Vec<Job<T>>, _>>()?;
     if matches.get_flag("cfg") {
         return Ok(Action::Print(configurations(&jobs, multirun)));
     }

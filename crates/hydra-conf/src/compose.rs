@@ -4,15 +4,28 @@ use std::collections::BTreeMap;
 
 use serde_yaml::{Mapping, Value};
 
-use super::error::ConfigError;
-use super::files::{Entry, Files, Layer};
-use super::overrides::{Override, Verb};
-use super::root::{Root, Schema, Tree};
-use super::{cli::Job, interpolate, schema, suggest};
+use crate::error::ConfigError;
+use crate::files::{Entry, Files, Layer};
+use crate::overrides::{Override, Verb};
+use crate::root::Root;
+use crate::schema::Schema;
+use crate::value::{Tree, refers, show};
+use crate::{interpolate, suggest};
+
+/// One run to be made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Job<T> {
+    /// Its configuration.
+    pub config: T,
+    /// The overrides that led to it, as typed.
+    pub overrides: Vec<String>,
+    /// What the user should be told about it.
+    pub notices: Vec<String>,
+}
 
 /// What the files say, before anything typed.
 #[derive(Debug)]
-pub(super) struct Composed {
+pub(crate) struct Composed {
     /// The values.
     pub tree: Tree,
     /// The groups in order, with the option that is chosen where one is.
@@ -20,24 +33,23 @@ pub(super) struct Composed {
 }
 
 /// Composes the configuration of one job.
-pub(super) fn job<T: Root>(files: &Files, overrides: &[Override]) -> Result<Job<T>, ConfigError> {
-    let known = T::schema();
-    let (composed, mut typed) = layers::<T>(files, &known, overrides)?;
+pub(crate) fn job<T: Root>(files: &Files, known: &Schema, overrides: &[Override]) -> Result<Job<T>, ConfigError> {
+    let (composed, mut typed) = layers(files, known, overrides)?;
     let notices = T::settle(&mut typed, &composed.tree)?;
     let mut tree = composed.tree;
     tree.extend(typed);
-    let config: T = build(&known, &tree, T::FILE)?;
-    config.validate()?;
+    let config: T = build(known, &tree, T::FILE)?;
+    config.relations()?;
     Ok(Job { config, overrides: overrides.iter().map(Override::to_string).collect(), notices })
 }
 
 /// What the files say and what was typed.
-pub(super) fn layers<T: Root>(
+pub(crate) fn layers(
     files: &Files,
     known: &Schema,
     overrides: &[Override],
 ) -> Result<(Composed, Tree), ConfigError> {
-    let mut composer = Composer { files, known, root: root_layer::<T>(files)?, tree: Tree::new() };
+    let mut composer = Composer { files, known, root: files.root()?, tree: Tree::new() };
     let mut groups = composer.groups();
     let mut keys = Vec::new();
     for item in overrides {
@@ -50,12 +62,6 @@ pub(super) fn layers<T: Root>(
     let mut tree = composer.tree;
     let typed = typed(known, &groups, &mut tree, &keys)?;
     Ok((Composed { tree, groups }, typed))
-}
-
-fn root_layer<T: Root>(files: &Files) -> Result<Layer, ConfigError> {
-    files
-        .layer(T::FILE)?
-        .ok_or_else(|| ConfigError::File { file: format!("{}.yaml", T::FILE), problem: "no such file".to_owned() })
 }
 
 /// The option that an override chooses in a group.
@@ -82,7 +88,7 @@ fn choice(files: &Files, root: &Layer, group: &str, item: &Override) -> Result<O
 
 /// Lays files over one another.
 struct Composer<'a> {
-    files: &'a Files,
+    files: &'a Files<'a>,
     known: &'a Schema,
     root: Layer,
     tree: Tree,
@@ -107,24 +113,29 @@ impl Composer<'_> {
                 return Err(ConfigError::File { file: self.root.label.clone(), problem });
             }
         }
-        let own = std::mem::take(&mut self.root.keys);
         let label = self.root.label.clone();
         let entries = self.root.defaults.clone();
-        let mut own = Some(own);
         for entry in &entries {
             match entry {
-                Entry::Own => self.lay(&label, "", own.take().unwrap_or_default())?,
+                Entry::Own => self.lay_own(&label)?,
                 Entry::Group(group, _) if self.known.has_section(group) => self.lay_chosen(groups, group)?,
                 _ => {}
             }
         }
-        self.lay(&label, "", own.unwrap_or_default())?;
+        self.lay_own(&label)?;
         for (group, option) in groups {
             if let (Some(option), false) = (option, self.known.has_section(group)) {
                 self.lay_preset(group, option)?;
             }
         }
         Ok(())
+    }
+
+    /// Lays the program's own keys, once.
+    fn lay_own(&mut self, label: &str) -> Result<(), ConfigError> {
+        let (declared, keys) = (std::mem::take(&mut self.root.declared), std::mem::take(&mut self.root.keys));
+        self.lay(label, "", declared)?;
+        self.lay(label, "", keys)
     }
 
     fn lay_chosen(&mut self, groups: &[(String, Option<String>)], group: &str) -> Result<(), ConfigError> {
@@ -179,7 +190,7 @@ impl Composer<'_> {
     fn option(&self, group: &str, option: &str) -> Result<Layer, ConfigError> {
         let plain = option.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'));
         let layer = match plain {
-            true => self.files.layer(&format!("{group}/{option}"))?,
+            true => self.files.option(group, option)?,
             false => None,
         };
         layer.ok_or_else(|| ConfigError::UnknownOption {
@@ -209,10 +220,10 @@ impl Composer<'_> {
                 });
             };
             let in_file = |problem: String| ConfigError::File { file: label.to_owned(), problem };
-            let refers = value.as_str().is_some_and(interpolate::refers);
+            let refers = value.as_str().is_some_and(refers);
             let value = match refers {
                 true => value,
-                false => schema::check(&name, &key.field, &value).map_err(|error| in_file(error.to_string()))?,
+                false => key.check(&name, &value).map_err(|error| in_file(error.to_string()))?,
             };
             let other = laid.insert(key.name.clone(), value.clone());
             if other.is_some_and(|other| other != value) {
@@ -250,8 +261,8 @@ fn typed(
         {
             return Err(ConfigError::Relation(format!(
                 "{first}={} and {name}={} contradict one another: they are one setting with two names; give one",
-                schema::show(other),
-                schema::show(&value)
+                show(other),
+                show(&value)
             )));
         }
         typed.insert(own.to_owned(), value);
@@ -271,17 +282,17 @@ fn typed_value(
         return Err(unknown(known, groups, item));
     };
     match item.action {
-        Verb::Drop if key.open => Ok(None),
-        Verb::Drop if key.field.optional => Ok(Some(Value::Null)),
+        Verb::Drop if key.open.is_some() => Ok(None),
+        Verb::Drop if key.optional => Ok(Some(Value::Null)),
         Verb::Drop => Err(ConfigError::NotDropped {
             key: name.to_owned(),
-            reason: format!("it needs a value, {}", key.field.kind),
+            reason: format!("it needs a value, {}", key.kind),
         }),
-        Verb::Add if !key.open || tree.contains_key(&key.name) => Err(ConfigError::NotAdded {
+        Verb::Add if key.open.is_none() || tree.contains_key(&key.name) => Err(ConfigError::NotAdded {
             key: name.to_owned(),
             reason: format!("the key is there already; write {name}={}", item.text),
         }),
-        _ => schema::read(name, &key.field, &item.text).map(Some),
+        _ => key.read(name, &item.text).map(Some),
     }
 }
 
@@ -310,30 +321,37 @@ fn build<T: Root>(known: &Schema, tree: &Tree, file: &str) -> Result<T, ConfigEr
     for key in &known.keys {
         let value = match tree.get(&key.name) {
             Some(value) => Some(value.clone()),
-            None if key.open => None,
+            None if key.open.is_some() => None,
             None => {
                 return Err(ConfigError::Missing { key: key.name.clone(), file: format!("{file}.yaml") });
             }
         };
-        let (section, leaf) = key.name.split_once('.').unwrap_or(("", &key.name));
-        let target = match section {
-            "" => Some(&mut top),
-            _ => top.entry(section.into()).or_insert_with(|| Mapping::new().into()).as_mapping_mut(),
-        };
-        if let (Some(target), Some(value)) = (target, value) {
-            target.insert(leaf.into(), value);
+        let (parents, leaf) = key.path();
+        let map = parents.iter().try_fold(&mut top, |map, parent| {
+            map.entry((*parent).into()).or_insert_with(|| Mapping::new().into()).as_mapping_mut()
+        });
+        if let (Some(map), Some(value)) = (map, value) {
+            map.insert(leaf.into(), value);
         }
     }
     Ok(serde_yaml::from_value(Value::Mapping(top))?)
 }
 
 /// Every value with its references replaced, checked.
-pub(super) fn resolve(known: &Schema, tree: &Tree) -> Result<Tree, ConfigError> {
+pub(crate) fn resolve(known: &Schema, tree: &Tree) -> Result<Tree, ConfigError> {
     let mut tree = interpolate::resolve(known, tree)?;
     for (name, value) in &mut tree {
-        if let Some(field) = known.field(name) {
-            *value = schema::check(name, field, value)?;
+        if let Some(key) = known.key(name) {
+            *value = key.check(name, value)?;
         }
     }
     Ok(tree)
+}
+
+/// The configuration that these overrides lead to, without a command line and a folder of the user's; with none, the defaults.
+pub fn composed<T: Root>(overrides: &[&str]) -> Result<T, ConfigError> {
+    let known = T::schema();
+    let files = Files::new(None, T::PACKAGE.files, T::FILE, &known)?;
+    let overrides = overrides.iter().map(|arg| Override::parse(arg)).collect::<Result<Vec<_>, _>>()?;
+    job(&files, &known, &overrides).map(|job| job.config)
 }

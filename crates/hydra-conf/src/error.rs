@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::suggest::did_you_mean;
+use crate::suggest::did_you_mean;
 
 /// What is wrong, where, and what would be right.
 #[derive(Debug, thiserror::Error)]
@@ -133,7 +133,7 @@ pub enum ConfigError {
 
 impl ConfigError {
     /// A key that does not exist, with the known ones that look like it.
-    pub(super) fn unknown_key(key: &str, nearest: Vec<String>) -> Self {
+    pub(crate) fn unknown_key(key: &str, nearest: Vec<String>) -> Self {
         Self::UnknownKey { key: key.to_owned(), place: None, nearest }
     }
 }

@@ -1,56 +1,32 @@
-//! The configuration files: those embedded in the program, and those of `--config-dir` in front of them.
+//! The configuration files: those of `--config-dir`, behind them those embedded in the program, and behind these what the structs
+//! declare, as if files said so: the program's own keys, and the option `default` of each section.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde_yaml::Value;
 
-use super::error::ConfigError;
+use crate::error::ConfigError;
+use crate::schema::Schema;
 
-/// Names a shipped file and embeds its text.
-macro_rules! embed {
-    ($($name:literal),+ $(,)?) => {
-        &[$(($name, include_str!(concat!("../../conf/", $name, ".yaml")))),+]
-    };
-}
-
-/// Every file of the shipped `conf/`: its name without `.yaml`, and its text.
-pub const SHIPPED: &[(&str, &str)] = embed![
-    "config",
-    "sample",
-    "eval",
-    "compare",
-    "viz",
-    "model/default",
-    "model/upstream",
-    "model/linear",
-    "model/mixture",
-    "model/reread",
-    "model/ebt",
-    "model/cpu",
-    "data/default",
-    "data/cpu",
-    "data/addition",
-    "train/default",
-    "train/cpu",
-    "preset/cpu",
-];
-
-/// The text of a shipped file.
-pub(super) fn shipped(name: &str) -> Option<&'static str> {
-    SHIPPED.iter().find(|(shipped, _)| *shipped == name).map(|(_, text)| *text)
-}
+/// The option of a section that the struct declares.
+const DEFAULT: &str = "default";
 
 /// Where files are looked for.
-#[derive(Debug, Default)]
-pub(super) struct Files {
-    /// A directory whose files win over the shipped ones.
+pub(crate) struct Files<'a> {
+    /// A directory whose files win over the others.
     dir: Option<PathBuf>,
+    /// The files inside the program: name and text.
+    embedded: &'a [(&'a str, &'a str)],
+    /// The name of the program's own file.
+    own: &'a str,
+    /// The keys with what is declared for them.
+    known: &'a Schema,
 }
 
 /// One entry of a file's defaults list.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Entry {
+pub(crate) enum Entry {
     /// `_self_`: the place of the file's own keys.
     Own,
     /// `name`: another option of the same group.
@@ -61,43 +37,69 @@ pub(super) enum Entry {
 
 /// A file: what it starts from, and its own keys, dotted below the root of the file.
 #[derive(Debug)]
-pub(super) struct Layer {
+pub(crate) struct Layer {
     /// The file's name for messages.
     pub label: String,
     /// Its defaults list.
     pub defaults: Vec<Entry>,
+    /// What structs declare, beneath its own keys.
+    pub declared: Vec<(String, Value)>,
     /// Its own keys.
     pub keys: Vec<(String, Value)>,
 }
 
-impl Files {
-    /// The shipped files, with those under `dir` in front.
-    pub fn new(dir: Option<PathBuf>) -> Result<Self, ConfigError> {
+impl<'a> Files<'a> {
+    /// The files of a program, with those under `dir` in front.
+    pub fn new(dir: Option<PathBuf>, embedded: &'a [(&'a str, &'a str)], own: &'a str, known: &'a Schema) -> Result<Self, ConfigError> {
         if let Some(path) = &dir {
             std::fs::read_dir(path).map_err(|source| ConfigError::Read { path: path.clone(), source })?;
         }
-        Ok(Self { dir })
+        Ok(Self { dir, embedded, own, known })
     }
 
-    /// Reads a file by its name without `.yaml`; none if there is no such file.
-    pub fn layer(&self, name: &str) -> Result<Option<Layer>, ConfigError> {
-        if let Some(path) = self.path(name) {
-            match std::fs::read_to_string(&path) {
-                Ok(text) => return parse(path.display().to_string(), &text).map(Some),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(source) => return Err(ConfigError::Read { path, source }),
-            }
+    /// The program's own file. One of the user's stands for itself; one inside the program lies over what the structs declare.
+    pub fn root(&self) -> Result<Layer, ConfigError> {
+        if let Some(layer) = self.of_user(self.own)? {
+            return Ok(layer);
         }
-        shipped(name).map(|text| parse(format!("conf/{name}.yaml"), text)).transpose()
+        let layer = self.of_program(self.own)?.unwrap_or_else(|| Layer::new(label(self.own)));
+        Ok(Layer { declared: self.declared_beside(&layer.defaults), ..layer })
+    }
+
+    /// An option of a group; none if it has no such option.
+    pub fn option(&self, group: &str, option: &str) -> Result<Option<Layer>, ConfigError> {
+        let name = format!("{group}/{option}");
+        Ok(match (self.of_user(&name)?, self.of_program(&name)?) {
+            (None, None) if option == DEFAULT && self.known.has_section(group) => {
+                Some(Layer { keys: self.declared_in(group), ..Layer::new(label(&name)) })
+            }
+            (of_user, of_program) => of_user.or(of_program),
+        })
+    }
+
+    fn of_user(&self, name: &str) -> Result<Option<Layer>, ConfigError> {
+        let Some(path) = self.dir.as_ref().map(|dir| dir.join(format!("{name}.yaml"))) else { return Ok(None) };
+        match std::fs::read_to_string(&path) {
+            Ok(text) => parse(path.display().to_string(), &text).map(Some),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(ConfigError::Read { path, source }),
+        }
+    }
+
+    fn of_program(&self, name: &str) -> Result<Option<Layer>, ConfigError> {
+        self.embedded(name).map(|text| parse(label(name), text)).transpose()
+    }
+
+    /// The text of a file inside the program.
+    pub fn embedded(&self, name: &str) -> Option<&'a str> {
+        self.embedded.iter().find(|(embedded, _)| *embedded == name).map(|(_, text)| *text)
     }
 
     /// The options of a group, sorted, `default` first.
     pub fn options(&self, group: &str) -> Vec<String> {
-        let mut names: BTreeSet<String> = SHIPPED
-            .iter()
-            .filter_map(|(name, _)| name.strip_prefix(group)?.strip_prefix('/'))
-            .map(str::to_owned)
-            .collect();
+        let embedded = self.embedded.iter().filter_map(|(name, _)| name.strip_prefix(group)?.strip_prefix('/'));
+        let mut names: BTreeSet<String> = embedded.map(str::to_owned).collect();
+        names.extend(self.known.has_section(group).then(|| DEFAULT.to_owned()));
         let dir = self.dir.as_ref().map(|dir| dir.join(group));
         if let Some(entries) = dir.and_then(|dir| std::fs::read_dir(dir).ok()) {
             names.extend(entries.flatten().filter_map(|entry| {
@@ -106,19 +108,39 @@ impl Files {
             }));
         }
         let mut options: Vec<String> = names.into_iter().collect();
-        options.sort_by_key(|name| name != "default");
+        options.sort_by_key(|name| name != DEFAULT);
         options
     }
 
-    fn path(&self, name: &str) -> Option<PathBuf> {
-        Some(self.dir.as_ref()?.join(format!("{name}.yaml")))
+    /// What is declared for the keys of a section, by their names within it.
+    fn declared_in(&self, section: &str) -> Vec<(String, Value)> {
+        let keys = self.known.keys.iter().filter(|key| key.sections().any(|parent| parent == section));
+        keys.filter_map(|key| Some((key.name[section.len() + 1..].to_owned(), key.default.clone()?))).collect()
+    }
+
+    /// What is declared for the keys that stand in no group of a defaults list.
+    fn declared_beside(&self, defaults: &[Entry]) -> Vec<(String, Value)> {
+        let grouped = |section: &str| defaults.iter().any(|entry| matches!(entry, Entry::Group(name, _) if name == section));
+        let keys = self.known.keys.iter().filter(|key| key.open.is_none() && !key.sections().any(grouped));
+        keys.filter_map(|key| Some((key.name.clone(), key.default.clone()?))).collect()
+    }
+}
+
+/// What messages call a file inside the program.
+fn label(name: &str) -> String {
+    format!("conf/{name}.yaml")
+}
+
+impl Layer {
+    fn new(label: String) -> Self {
+        Self { label, defaults: Vec::new(), declared: Vec::new(), keys: Vec::new() }
     }
 }
 
 fn parse(label: String, text: &str) -> Result<Layer, ConfigError> {
     let fail = |problem: String| ConfigError::File { file: label.clone(), problem };
     let tree: Value = serde_yaml::from_str(text).map_err(|error| fail(error.to_string()))?;
-    let mut layer = Layer { label: label.clone(), defaults: Vec::new(), keys: Vec::new() };
+    let mut layer = Layer::new(label.clone());
     let map = match tree {
         Value::Null => return Ok(layer),
         Value::Mapping(map) => map,

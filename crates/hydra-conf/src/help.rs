@@ -2,12 +2,13 @@
 
 use clap::Command;
 
-use super::compose::{self, Composed};
-use super::error::ConfigError;
-use super::files::{self, Files};
-use super::overrides::Override;
-use super::root::{Root, Schema, Tree};
-use super::schema;
+use crate::compose::{self, Composed};
+use crate::error::ConfigError;
+use crate::files::Files;
+use crate::overrides::Override;
+use crate::root::Root;
+use crate::schema::Schema;
+use crate::value::{Tree, show};
 
 /// Width of a page that goes to no terminal.
 const PLAIN_WIDTH: usize = 100;
@@ -24,10 +25,14 @@ const FORMS: &[(&str, &str)] = &[
 ];
 
 /// The page, with the values that the overrides lead to.
-pub(super) fn page<T: Root>(command: Command, files: &Files, overrides: &[Override]) -> Result<String, ConfigError> {
-    let known = T::schema();
+pub(crate) fn page<T: Root>(
+    command: Command,
+    files: &Files,
+    known: &Schema,
+    overrides: &[Override],
+) -> Result<String, ConfigError> {
     // A mistake in an override must not keep the page from whoever looks for the right name.
-    let (composed, tree) = values::<T>(&known, files, overrides).or_else(|_| values::<T>(&known, files, &[]))?;
+    let (composed, tree) = values::<T>(known, files, overrides).or_else(|_| values::<T>(known, files, &[]))?;
     let width = width();
     let mut text = command
         .term_width(width)
@@ -39,12 +44,12 @@ pub(super) fn page<T: Root>(command: Command, files: &Files, overrides: &[Overri
     let forms: Vec<_> = forms.map(|(form, help)| (form.to_string(), help.to_string())).collect();
     table(&mut text, "Overrides", &forms, width);
     table(&mut text, "Groups", &groups::<T>(&composed, files), width);
-    table(&mut text, "Keys", &keys::<T>(&known, &tree), width);
+    table(&mut text, "Keys", &keys(known, &tree), width);
     Ok(text)
 }
 
 fn values<T: Root>(known: &Schema, files: &Files, overrides: &[Override]) -> Result<(Composed, Tree), ConfigError> {
-    let (composed, mut typed) = compose::layers::<T>(files, known, overrides)?;
+    let (composed, mut typed) = compose::layers(files, known, overrides)?;
     T::settle(&mut typed, &composed.tree)?;
     let mut tree = composed.tree.clone();
     tree.extend(typed);
@@ -57,24 +62,24 @@ fn groups<T: Root>(composed: &Composed, files: &Files) -> Vec<(String, String)> 
     let row = |(group, option): &(String, Option<String>)| {
         let chosen = option.as_deref().unwrap_or("null");
         let options = files.options(group).join(", ");
-        let help = comment(T::FILE, &format!("- {group}"));
+        let help = comment(files.embedded(T::FILE).unwrap_or_default(), group);
         (format!("{group}={chosen}"), format!("one of {options}: {help}"))
     };
     composed.groups.iter().map(row).collect()
 }
 
 /// A row for each key; an open section has one, then those of its keys that are set.
-fn keys<T: Root>(known: &Schema, tree: &Tree) -> Vec<(String, String)> {
+fn keys(known: &Schema, tree: &Tree) -> Vec<(String, String)> {
     let mut rows = Vec::new();
     let mut described = None;
     for key in &known.keys {
-        let section = key.name.split_once('.').map_or("", |(section, _)| section);
-        if key.open && described != Some(section) {
-            described = Some(section);
-            rows.push((format!("{section}.KEY=VALUE"), comment(T::FILE, section)));
+        let section = key.sections().last();
+        if let (Some(help), Some(name), true) = (key.open, section, described != section) {
+            described = section;
+            rows.push((format!("{name}.KEY=VALUE"), help.to_owned()));
         }
         if let Some(value) = tree.get(&key.name) {
-            rows.push((format!("{}={}", key.name, shown(value)), help_of::<T>(&key.name)));
+            rows.push((format!("{}={}", key.name, shown(value)), key.help.to_owned()));
         }
     }
     rows
@@ -82,7 +87,7 @@ fn keys<T: Root>(known: &Schema, tree: &Tree) -> Vec<(String, String)> {
 
 /// A value as one would type it.
 fn shown(value: &serde_yaml::Value) -> String {
-    let text = schema::show(value);
+    let text = show(value);
     match value.as_str() {
         Some(text) if text.contains(char::is_whitespace) || text.is_empty() || text == "null" => {
             format!("{text:?}")
@@ -91,20 +96,15 @@ fn shown(value: &serde_yaml::Value) -> String {
     }
 }
 
-/// The line of help of a key, by its dotted name: the comment in the program's file, or in its group's `default`.
-pub fn help_of<T: Root>(key: &str) -> String {
-    match key.split_once('.') {
-        // A model of its own has the model's keys.
-        Some((_, leaf)) if leaf.starts_with("model.") => help_of::<T>(leaf),
-        Some((section, leaf)) => comment(&format!("{section}/default"), leaf),
-        None => comment(T::FILE, key),
-    }
+/// The line of help of a key, by its dotted name; empty if there is no such key.
+pub fn help_of<T: Root>(key: &str) -> &'static str {
+    T::schema().key(key).map_or("", |key| key.help)
 }
 
-/// The comment after a key of a shipped file; empty if there is none.
-fn comment(file: &str, key: &str) -> String {
-    let lines = files::shipped(file).unwrap_or_default().lines();
-    let line = lines.map(str::trim_start).find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
+/// The comment after a group in the defaults list of a file; empty if there is none.
+fn comment(file: &str, group: &str) -> String {
+    let groups = file.lines().filter_map(|line| line.trim_start().strip_prefix("- "));
+    let line = groups.filter_map(|line| line.strip_prefix(group)).find_map(|line| line.strip_prefix(':'));
     line.and_then(|line| line.split_once(" # ")).map_or_else(String::new, |(_, help)| help.to_owned())
 }
 

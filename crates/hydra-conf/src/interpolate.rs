@@ -1,21 +1,15 @@
 //! `${key}` inside values: replaced by the value of that key. `\${` stands for itself.
 
-use serde_yaml::Value;
-
-use super::error::ConfigError;
-use super::root::{Schema, Tree};
-use super::{schema, suggest};
-
-/// Whether a text holds something to replace (or to unescape).
-pub(super) fn refers(text: &str) -> bool {
-    text.contains("${")
-}
+use crate::error::ConfigError;
+use crate::schema::Schema;
+use crate::suggest;
+use crate::value::{Tree, Value, refers, show};
 
 /// The longest text that references may add up to, in bytes: a few that each name the one before twice would fill the memory.
 const LONGEST: usize = 1 << 16;
 
 /// Replaces every reference of every value.
-pub(super) fn resolve(known: &Schema, tree: &Tree) -> Result<Tree, ConfigError> {
+pub(crate) fn resolve(known: &Schema, tree: &Tree) -> Result<Tree, ConfigError> {
     let mut resolver = Resolver { known, tree, resolved: Tree::new() };
     tree.keys().try_for_each(|key| resolver.value(key, &mut Vec::new()).map(|_| ()))?;
     Ok(resolver.resolved)
@@ -53,10 +47,10 @@ impl Resolver<'_> {
         path.push(key.to_owned());
         let resolved = self.text(key, text, path)?;
         path.pop();
-        let textual = self.known.field(key).is_some_and(|field| field.kind.is_textual());
+        let textual = self.known.key(key).is_some_and(|known| known.kind.is_textual());
         Ok(match resolved {
             Value::Null | Value::String(_) => resolved,
-            other if textual => Value::String(schema::show(&other)),
+            other if textual => Value::String(show(&other)),
             other => other,
         })
     }
@@ -82,7 +76,7 @@ impl Resolver<'_> {
                 return Ok(value);
             }
             plain.push_str(before);
-            plain.push_str(&schema::show(&value));
+            plain.push_str(&show(&value));
             if plain.len() > LONGEST {
                 return Err(error(key, format!("its references add up to more than {LONGEST} bytes")));
             }

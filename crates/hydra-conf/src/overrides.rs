@@ -1,6 +1,6 @@
 //! The grammar of one override: `key=value`, `+key=value`, `~key`; what quotes, brackets and commas mean in a value.
 
-use super::error::ConfigError;
+use crate::error::ConfigError;
 
 /// One override as typed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,7 +75,7 @@ fn is_key(key: &str) -> bool {
 }
 
 /// The values between the commas of `text`; commas inside a quoted value, brackets or braces do not count.
-pub(super) fn split(text: &str) -> Vec<&str> {
+pub(crate) fn split(text: &str) -> Vec<&str> {
     let mut values = Vec::new();
     let mut rest = text;
     loop {
@@ -129,7 +129,7 @@ fn closing_quote(text: &str) -> Option<usize> {
 /// What stands between the quotes of a value that is quoted as a whole; none for any other text, so that
 /// `'Tis nobler` stays what it is. `''` is a quote within single ones; `\n`, `\t`, `\r`, `\"` and `\\` work within
 /// double ones, any other backslash stands for itself.
-pub(super) fn unquote(text: &str) -> Option<String> {
+pub(crate) fn unquote(text: &str) -> Option<String> {
     let end = closing_quote(text)?;
     if end + 1 != text.len() {
         return None;

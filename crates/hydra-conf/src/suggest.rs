@@ -14,7 +14,7 @@ const ELSEWHERE: f64 = 0.97;
 
 /// The known names nearest to `typed`, best first. The last parts are compared, so that `learning_rate` finds
 /// `train.learning_rate`.
-pub(super) fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+pub(crate) fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     let mut scored: Vec<(f64, &str)> =
         known.into_iter().map(|name| (likeness(typed, name), name)).filter(|(score, _)| *score >= ALIKE).collect();
     scored.sort_by(|a, b| b.0.total_cmp(&a.0));
@@ -25,7 +25,7 @@ pub(super) fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>)
 }
 
 /// ` did you mean …?` after a message; empty where there is nothing to suggest.
-pub(super) fn did_you_mean(nearest: &[String]) -> String {
+pub(crate) fn did_you_mean(nearest: &[String]) -> String {
     match nearest {
         [] => String::new(),
         _ => format!("; did you mean {}?", nearest.join(" or ")),
