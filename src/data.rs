@@ -11,6 +11,7 @@ use ring::digest;
 use tch::{Device, Tensor};
 
 use crate::addition::Addition;
+pub use crate::config::Split;
 
 /// Share of the text that is trained on.
 const TRAIN_SHARE: f64 = 0.9;
@@ -194,33 +195,6 @@ impl Ids {
     }
 }
 
-/// Which part of a text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Split {
-    /// The first 90 %
-    Train,
-    /// The rest
-    Val,
-}
-
-impl From<crate::config::Split> for Split {
-    fn from(split: crate::config::Split) -> Self {
-        match split {
-            crate::config::Split::Train => Split::Train,
-            crate::config::Split::Val => Split::Val,
-        }
-    }
-}
-
-impl Split {
-    fn name(self) -> &'static str {
-        match self {
-            Split::Train => "train",
-            Split::Val => "val",
-        }
-    }
-}
-
 /// What is learnt from: a text as ids, or problems that are made up.
 #[derive(Debug)]
 pub struct Corpus {
@@ -316,7 +290,7 @@ impl Corpus {
         if windows >= need.max(1) {
             return Ok(windows);
         }
-        Err(DataError::TooShort { path: self.path.clone(), split: split.name(), chars, need: need.max(1), block_size })
+        Err(DataError::TooShort { path: self.path.clone(), split: split.as_str(), chars, need: need.max(1), block_size })
     }
 
     /// Windows from one to the next without overlap: offsets of a text that are `block_size` apart, or all problems.

@@ -48,8 +48,8 @@ fn measure(config: &EvalConfig, output: Output) -> anyhow::Result<Report> {
         let problem = "separation=true has no place in --csv; use --json";
         return Err(ConfigError::Relation(problem.to_owned()).into());
     }
-    let device = device::resolve(&config.device)?;
-    let loaded = load(config.checkpoint.as_deref(), &config.out_dir, &config.model, device)?;
+    let device = device::resolve(&config.compute.device)?;
+    let loaded = load(&config.from, &config.model, device)?;
     let ebm = &loaded.ebm;
     let corpus = loaded.corpus(config.data_path.as_deref())?;
     if let Some(doubts) = loaded.doubts(&corpus) {
@@ -63,7 +63,7 @@ fn measure(config: &EvalConfig, output: Output) -> anyhow::Result<Report> {
         return Err(ConfigError::Relation(problem.to_owned()).into());
     }
     let count = windows.offsets.len();
-    let compute = train::kind(config.dtype);
+    let compute = train::kind(config.compute.dtype);
     let follows = config.fast.context_steps > 0;
     let mut fast = follows.then(|| loaded.fast_weights(config.fast, compute)).transpose()?;
     if output == Output::Text {
@@ -97,7 +97,7 @@ fn measure(config: &EvalConfig, output: Output) -> anyhow::Result<Report> {
 
 /// The windows that are asked for. Following a text needs those that do not overlap: of others, it would have seen what is scored.
 fn windows<'a>(config: &EvalConfig, corpus: &'a Corpus, block_size: i64) -> anyhow::Result<Windows<'a>> {
-    let split = config.split.into();
+    let split = config.split;
     let Some(stride) = config.stride else { return Ok(Windows::consecutive(corpus, split, block_size)?) };
     let problem = match () {
         _ if corpus.problems().is_some() => "stride slides over a text, which problems are not",

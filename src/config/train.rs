@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use hydra_conf::{ConfigError, Package, Root, Schema, Section, Tree, Value, show};
+use hydra_conf::{ConfigError, Package, Root, Schema, Tree, Value, show};
 
 use super::choice::{ContrastiveEnergy, Dtype, EnergyFamily, OnNonfinite, RefineReduction};
 use super::data::{ADDITION, DataConfig, block_size_of_addition};

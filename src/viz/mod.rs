@@ -65,8 +65,8 @@ pub fn draw(config: &VizConfig) -> Result<Gallery, Error> {
         let pictures = training::pictures(&training::run_dirs(config, None)?, config)?;
         return Ok(Gallery { pictures, notes: Vec::new() });
     }
-    let device = device::resolve(&config.device)?;
-    let loaded = load(config.checkpoint.as_deref(), &config.out_dir, &config.model, device)?;
+    let device = device::resolve(&config.compute.device)?;
+    let loaded = load(&config.from, &config.model, device)?;
     let studio = Studio::new(config, &loaded)?;
     let mut gallery = Gallery { pictures: Vec::new(), notes: loaded.notes.clone() };
     if config.mode != VizMode::All {
@@ -146,7 +146,7 @@ impl<'a> Studio<'a> {
             think_steps: Some(config.think_steps),
             chooser: Chooser::new(&samples),
             seed: config.seed,
-            compute: train::kind(config.dtype),
+            compute: train::kind(config.compute.dtype),
             candidates: config.topk,
         };
         let report = report::trace(&self.loaded.ebm, &self.vocab, &request)?;
@@ -181,5 +181,5 @@ impl<'a> Studio<'a> {
 
 /// Evaluation in the precision asked for.
 fn pass(config: &VizConfig) -> Pass {
-    Pass::eval(train::kind(config.dtype))
+    Pass::eval(train::kind(config.compute.dtype))
 }

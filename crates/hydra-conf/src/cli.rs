@@ -71,7 +71,8 @@ pub fn parse<T: Root>(
         return help::page::<T>(command, &files, &known, &overrides.unwrap_or_default()).map(Action::Print);
     }
     let runs = if multirun { product(&overrides?)? } else { vec![overrides?] };
-    let jobs = runs.iter().map(|overrides| compose::job(&files, &known, overrides)).collect::<Result<Vec<Job<T>>, _>>()?;
+    let jobs =
+        runs.iter().map(|overrides| compose::job(&files, &known, overrides)).collect::<Result<Vec<Job<T>>, _>>()?;
     if matches.get_flag("cfg") {
         return Ok(Action::Print(configurations(&jobs, multirun)));
     }

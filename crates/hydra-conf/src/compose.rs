@@ -44,11 +44,7 @@ pub(crate) fn job<T: Root>(files: &Files, known: &Schema, overrides: &[Override]
 }
 
 /// What the files say and what was typed.
-pub(crate) fn layers(
-    files: &Files,
-    known: &Schema,
-    overrides: &[Override],
-) -> Result<(Composed, Tree), ConfigError> {
+pub(crate) fn layers(files: &Files, known: &Schema, overrides: &[Override]) -> Result<(Composed, Tree), ConfigError> {
     let mut composer = Composer { files, known, root: files.root()?, tree: Tree::new() };
     let mut groups = composer.groups();
     let mut keys = Vec::new();
@@ -284,10 +280,9 @@ fn typed_value(
     match item.action {
         Verb::Drop if key.open.is_some() => Ok(None),
         Verb::Drop if key.optional => Ok(Some(Value::Null)),
-        Verb::Drop => Err(ConfigError::NotDropped {
-            key: name.to_owned(),
-            reason: format!("it needs a value, {}", key.kind),
-        }),
+        Verb::Drop => {
+            Err(ConfigError::NotDropped { key: name.to_owned(), reason: format!("it needs a value, {}", key.kind) })
+        }
         Verb::Add if key.open.is_none() || tree.contains_key(&key.name) => Err(ConfigError::NotAdded {
             key: name.to_owned(),
             reason: format!("the key is there already; write {name}={}", item.text),
@@ -322,6 +317,7 @@ fn build<T: Root>(known: &Schema, tree: &Tree, file: &str) -> Result<T, ConfigEr
         let value = match tree.get(&key.name) {
             Some(value) => Some(value.clone()),
             None if key.open.is_some() => None,
+            None if key.default.is_none() => return Err(ConfigError::NotGiven { key: key.name.clone() }),
             None => {
                 return Err(ConfigError::Missing { key: key.name.clone(), file: format!("{file}.yaml") });
             }

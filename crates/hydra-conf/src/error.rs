@@ -108,6 +108,13 @@ pub enum ConfigError {
         file: String,
     },
 
+    /// A key without a value at the start, which nobody has set.
+    #[error("no value for `{key}`: it must be given, as in {key}=VALUE")]
+    NotGiven {
+        /// The key.
+        key: String,
+    },
+
     /// A configuration file that does not read as one.
     #[error("{file}: {problem}")]
     File {

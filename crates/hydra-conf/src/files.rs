@@ -50,7 +50,12 @@ pub(crate) struct Layer {
 
 impl<'a> Files<'a> {
     /// The files of a program, with those under `dir` in front.
-    pub fn new(dir: Option<PathBuf>, embedded: &'a [(&'a str, &'a str)], own: &'a str, known: &'a Schema) -> Result<Self, ConfigError> {
+    pub fn new(
+        dir: Option<PathBuf>,
+        embedded: &'a [(&'a str, &'a str)],
+        own: &'a str,
+        known: &'a Schema,
+    ) -> Result<Self, ConfigError> {
         if let Some(path) = &dir {
             std::fs::read_dir(path).map_err(|source| ConfigError::Read { path: path.clone(), source })?;
         }
@@ -120,7 +125,8 @@ impl<'a> Files<'a> {
 
     /// What is declared for the keys that stand in no group of a defaults list.
     fn declared_beside(&self, defaults: &[Entry]) -> Vec<(String, Value)> {
-        let grouped = |section: &str| defaults.iter().any(|entry| matches!(entry, Entry::Group(name, _) if name == section));
+        let grouped =
+            |section: &str| defaults.iter().any(|entry| matches!(entry, Entry::Group(name, _) if name == section));
         let keys = self.known.keys.iter().filter(|key| key.open.is_none() && !key.sections().any(grouped));
         keys.filter_map(|key| Some((key.name.clone(), key.default.clone()?))).collect()
     }

@@ -78,9 +78,12 @@ fn keys(known: &Schema, tree: &Tree) -> Vec<(String, String)> {
             described = section;
             rows.push((format!("{name}.KEY=VALUE"), help.to_owned()));
         }
-        if let Some(value) = tree.get(&key.name) {
-            rows.push((format!("{}={}", key.name, shown(value)), key.help.to_owned()));
-        }
+        let value = match tree.get(&key.name) {
+            Some(value) => shown(value),
+            None if key.open.is_some() => continue,
+            None => "???".to_owned(), // as in Hydra: it must be given
+        };
+        rows.push((format!("{}={value}", key.name), key.help.to_owned()));
     }
     rows
 }
