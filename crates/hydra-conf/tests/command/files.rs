@@ -78,7 +78,7 @@ fn mistakes_in_files_name_the_file() {
     let dir = config_dir(&[
         ("db/typo.yaml", "defaults: [default]\nprot: 1\n"),
         ("db/type.yaml", "defaults: [default]\nport: many\n"),
-        ("db/part.yaml", "port: 1\n"),
+        ("db/part.yaml", "host: x\n"),
         ("db/loop.yaml", "defaults: [loop]\n"),
         ("db/list.yaml", "- 1\n"),
         ("db/yaml.yaml", "a: [\n"),

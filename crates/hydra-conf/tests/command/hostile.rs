@@ -17,7 +17,7 @@ fn seeds_are_survived() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
     fn damaged_seeds_are_survived(at: prop::sample::Index, byte: u8, cut: prop::sample::Index) {

@@ -128,6 +128,11 @@ proptest! {
         let swept = Override::parse(&format!("a={}", values.join(","))).unwrap().sweep();
         prop_assert_eq!(swept.into_iter().map(|item| item.text).collect::<Vec<_>>(), values);
     }
+}
+
+// Each of these composes whole configurations.
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn quoted_text_survives(text in "(?s).*") {
