@@ -1,9 +1,9 @@
 //! Compares models on the same windows: `cargo run --release --bin compare -- a=FILE b=FILE b.refine_steps=0`.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use nanoebm::config::{self, Action, Candidate, CompareConfig, PictureFormat, Program};
+use nanoebm::config::{self, Action, Candidate, CompareConfig, FromConfig, PictureFormat, Program};
 use nanoebm::data::Corpus;
 use nanoebm::device;
 use nanoebm::eval::compare::{Comparison, Contender, compare, shared_block_size};
@@ -53,11 +53,12 @@ fn run() -> anyhow::Result<u8> {
 
 fn measure(config: &CompareConfig, output: Output) -> anyhow::Result<Comparison> {
     let candidates = config.candidates()?;
-    let device = device::resolve(&config.device)?;
+    let device = device::resolve(&config.compute.device)?;
     let mut loaded = Vec::new();
     for (_, candidate) in &candidates {
         // Each has a file of its own: there is no newest one to look for.
-        loaded.push(load(candidate.checkpoint.as_deref(), Path::new(""), &candidate.model, device)?);
+        let from = FromConfig { checkpoint: candidate.checkpoint.clone(), out_dir: PathBuf::new() };
+        loaded.push(load(&from, &candidate.model, device)?);
     }
     let corpus = loaded[0].corpus(config.data_path.as_deref())?;
     let contenders = candidates.iter().zip(&loaded).map(|((name, candidate), loaded)| {
@@ -89,7 +90,7 @@ fn measure(config: &CompareConfig, output: Output) -> anyhow::Result<Comparison>
         ));
     }
     let bar = program::progress_bar(contenders.len() * windows.offsets.len(), "windows");
-    let work = (config.batch_size, kind(config.dtype));
+    let work = (config.batch_size, kind(config.compute.dtype));
     let comparison = compare(&contenders, &windows, work, |n| bar.inc(n));
     bar.finish_and_clear();
     Ok(comparison)

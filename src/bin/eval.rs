@@ -51,8 +51,8 @@ fn measure(config: &EvalConfig, output: Output) -> anyhow::Result<Evaluation> {
         let problem = "separation=true has no place in --csv; use --json";
         return Err(ConfigError::Relation(problem.to_owned()).into());
     }
-    let device = device::resolve(&config.device)?;
-    let loaded = load(config.checkpoint.as_deref(), &config.out_dir, &config.model, device)?;
+    let device = device::resolve(&config.compute.device)?;
+    let loaded = load(&config.from, &config.model, device)?;
     let ebm = &loaded.ebm;
     let corpus = loaded.corpus(config.data_path.as_deref())?;
     if let Some(doubts) = loaded.doubts(&corpus) {
@@ -66,7 +66,7 @@ fn measure(config: &EvalConfig, output: Output) -> anyhow::Result<Evaluation> {
         return Err(ConfigError::Relation(problem.to_owned()).into());
     }
     let count = windows.offsets.len();
-    let compute = kind(config.dtype);
+    let compute = kind(config.compute.dtype);
     let follows = config.fast.context_steps > 0;
     let mut fast = follows.then(|| loaded.fast_weights(config.fast, compute)).transpose()?;
     if output == Output::Text {

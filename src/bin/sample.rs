@@ -36,8 +36,8 @@ fn run() -> anyhow::Result<u8> {
 
 fn sample(config: &SampleConfig, quiet: bool) -> anyhow::Result<()> {
     let prompt = program::read_prompt(&config.prompt)?;
-    let device = device::resolve(&config.device)?;
-    let loaded = load(config.checkpoint.as_deref(), &config.out_dir, &config.model, device)?;
+    let device = device::resolve(&config.compute.device)?;
+    let loaded = load(&config.from, &config.model, device)?;
     if !loaded.ebm.family.has_system1() && (config.mode == Mode::Fast || config.think_steps == 0) {
         anyhow::bail!("model.energy=ebt predicts nothing without thinking: mode=think and think_steps of 1 or more");
     }
@@ -60,7 +60,7 @@ fn sample(config: &SampleConfig, quiet: bool) -> anyhow::Result<()> {
     }
     tch::manual_seed(config.seed);
     let chooser = Chooser::new(config);
-    let compute = kind(config.dtype);
+    let compute = kind(config.compute.dtype);
     if config.fast.context_steps > 0 {
         follow(&loaded, config, &vocab, &prompt, quiet)?;
     }
@@ -112,7 +112,7 @@ fn add(loaded: &Loaded, adder: Addition, config: &SampleConfig, prompt: &str, qu
     // A right answer is the likeliest one: draws are for those who ask.
     let chooser = Chooser { sample: config.sample.unwrap_or(false), ..Chooser::new(config) };
     let think_steps = (config.mode == Mode::Think).then_some(config.think_steps);
-    let compute = kind(config.dtype);
+    let compute = kind(config.compute.dtype);
     let mut generation = Generation::new(&loaded.ebm, &ids, config.num_samples, think_steps, chooser, compute);
     let digits: Vec<Vec<i64>> = (0..adder.answer_len()).map(|_| generation.next_tokens()).collect();
     for n in 0..config.num_samples as usize {

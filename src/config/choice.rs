@@ -1,39 +1,10 @@
-//! Settings that take one of a few words: each enum knows its words, so that errors and `--help` can list them.
+//! Settings that take one of a few words.
 
-use serde::{Deserialize, Serialize};
-
-/// Declares an enum whose variants are written in YAML, and on the command line, as the given words.
-macro_rules! choice {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)+ }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-        pub enum $name {
-            $($(#[$variant_doc])* #[serde(rename = $word)] $variant,)+
-        }
-
-        impl $name {
-            /// The words, in the order of the variants.
-            pub const NAMES: &'static [&'static str] = &[$($word),+];
-
-            /// The word for this variant.
-            pub fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $word,)+
-                }
-            }
-        }
-
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-    };
-}
+use hydra_conf::choice;
 
 choice! {
     /// Where the negatives of contrastive divergence come from.
-    ContrastiveType {
+    pub enum ContrastiveType {
         /// Short chains that start at the batch (CD-k).
         Cd = "cd",
         /// A persistent buffer of particles, picked at random (PCD).
@@ -45,7 +16,7 @@ choice! {
 
 choice! {
     /// What thinking descends.
-    EnergyFamily {
+    pub enum EnergyFamily {
         /// The original's: the expected energy of the next token.
         Linear = "linear",
         /// The expected energy, corrected by what a network says of the prediction beside the hidden state.
@@ -59,7 +30,7 @@ choice! {
 
 choice! {
     /// Which weights follow the text that is read.
-    ContextWeights {
+    pub enum ContextWeights {
         /// All of them.
         All = "all",
         /// The energy head alone: no backward pass through the transformer.
@@ -69,7 +40,7 @@ choice! {
 
 choice! {
     /// How the energies of the positions are reduced to the one that refinement descends.
-    RefineReduction {
+    pub enum RefineReduction {
         /// The original's: the step shrinks with batch times length.
         Mean = "mean",
         /// Every position descends its own energy.
@@ -79,7 +50,7 @@ choice! {
 
 choice! {
     /// Which token's energy contrastive divergence lowers at position t.
-    ContrastiveEnergy {
+    pub enum ContrastiveEnergy {
         /// The original's: the token at t, which was just read.
         SameToken = "same_token",
         /// The token to be predicted, from the hidden states the loss already has.
@@ -89,7 +60,7 @@ choice! {
 
 choice! {
     /// The precision of a forward pass.
-    Dtype {
+    pub enum Dtype {
         /// 32-bit floats.
         Float32 = "float32",
         /// bfloat16 where it is safe.
@@ -99,7 +70,7 @@ choice! {
 
 choice! {
     /// What happens in a training step that holds what is no number.
-    OnNonfinite {
+    pub enum OnNonfinite {
         /// The run ends with an error.
         Stop = "stop",
         /// The step changes nothing, and the next one comes.
@@ -111,7 +82,7 @@ choice! {
 
 choice! {
     /// How text is generated.
-    Mode {
+    pub enum Mode {
         /// System 2: refine the logits before each token.
         Think = "think",
         /// System 1: the transformer's logits as they are.
@@ -121,7 +92,7 @@ choice! {
 
 choice! {
     /// What happens to the window of a generation when it is full.
-    Context {
+    pub enum Context {
         /// The original's: it slides by one, so that every position moves and all of it is read again.
         Sliding = "sliding",
         /// The newest half stays, and is read once.
@@ -131,7 +102,7 @@ choice! {
 
 choice! {
     /// Which part of the text is evaluated.
-    Split {
+    pub enum Split {
         /// The last tenth, which training never saw.
         Val = "val",
         /// The first nine tenths.
@@ -141,7 +112,7 @@ choice! {
 
 choice! {
     /// What `viz` draws.
-    VizMode {
+    pub enum VizMode {
         /// Expected energy over the plane of the path's first two principal components.
         Landscape = "landscape",
         /// Energy per step over the positions of validation windows.
@@ -167,7 +138,7 @@ choice! {
 
 choice! {
     /// Which files a picture is written to.
-    PictureFormat {
+    pub enum PictureFormat {
         /// Pixels, at twice the density of the screen's.
         Png = "png",
         /// Lines, with text as outlines.

@@ -1,165 +1,129 @@
 //! The model's settings: the original's 23 under their own names, then those that are ours.
 
-use serde::{Deserialize, Serialize};
-use serde_yaml::Value;
+use std::collections::BTreeMap;
+
+use hydra_conf::{ConfigError, Schema, Section, Value};
 
 use super::choice::{ContrastiveEnergy, ContrastiveType, EnergyFamily, RefineReduction};
-use super::schema::{self, Field, Interval, Kind, field};
-use super::{Config, ConfigError, ModelOverrides, suggest};
+use super::limits::{COUNT, COUNT_OR_ZERO, POSITIVE};
 
-/// Shape of the transformer, refinement and contrastive training.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ModelConfig {
-    /// Number of tokens V; training replaces it by the data's.
-    pub vocab_size: i64,
-    /// Longest context T; follows `data.block_size`.
-    pub block_size: i64,
-    /// Transformer blocks.
-    pub n_layer: i64,
-    /// Attention heads; divides `n_embd`.
-    pub n_head: i64,
-    /// Width C.
-    pub n_embd: i64,
-    /// Dropout probability.
-    pub dropout: f64,
-    /// Whether Linear and LayerNorm have biases.
-    pub bias: bool,
-    /// Steps of System 2 refinement.
-    pub refine_steps: i64,
-    /// Step size α of refinement.
-    pub alpha_value: f64,
-    /// Scale of the noise added in refinement while training.
-    pub langevin_noise: f64,
-    /// Two consecutive changes of the mean energy below this end refinement; with `adaptive` one change of a position's own.
-    pub energy_convergence_threshold: f64,
-    /// First training steps, which train System 1 only.
-    pub warmup_steps_no_refine: i64,
-    /// Whether each refinement step re-embeds the current prediction and reruns the transformer.
-    pub use_soft_tokens: bool,
-    /// Whether the contrastive divergence loss is added.
-    pub use_contrastive: bool,
-    /// Where the negatives come from.
-    pub contrastive_type: ContrastiveType,
-    /// Langevin steps per call (the k of CD-k).
-    pub contrastive_k: i64,
-    /// Weight of the contrastive loss.
-    pub contrastive_weight: f64,
-    /// Step size η of the Langevin sampler.
-    pub langevin_step_size: f64,
-    /// Noise scale s of the Langevin sampler.
-    pub langevin_noise_scale: f64,
-    /// Particles in PCD's buffer.
-    pub n_persistent: i64,
-    /// Chains of Fast PCD.
-    pub n_chains: i64,
-    /// Probability that a Fast PCD chain restarts before a call.
-    pub restart_prob: f64,
-    /// Standard deviation of fresh particles and chains.
-    pub buffer_init_std: f64,
-    /// How the energies of the positions are reduced before descending.
-    pub refine_reduction: RefineReduction,
-    /// Whether System 1 and System 2 share one transformer pass.
-    pub share_hidden: bool,
-    /// Whether α is a parameter.
-    pub alpha_learnable: bool,
-    /// Learning-rate multiplier of a learnable α.
-    pub alpha_lr_multiplier: f64,
-    /// Relative width of the random factor on α while training.
-    pub alpha_jitter: f64,
-    /// Refinement gradients are clamped to plus or minus this.
-    pub grad_clamp: f64,
-    /// Temperature τ of the softmax inside the expected energy.
-    pub softmax_temperature: f64,
-    /// Weight λ of the entropy in the refined objective.
-    pub entropy_weight: f64,
-    /// Largest move of a logit in one step; 0 is no limit.
-    pub think_max_move: f64,
-    /// Weight of System 1's cross-entropy beside System 2's.
-    pub aux_ce_weight: f64,
-    /// Whether energies that see the prediction, with soft tokens or `energy=mixture`, count as constants in the gradient.
-    pub mixture_stopgrad: bool,
-    /// Weight of the in-batch InfoNCE term.
-    pub info_nce_weight: f64,
-    /// Temperature of the InfoNCE term.
-    pub info_nce_temperature: f64,
-    /// Whether the positive phase of contrastive divergence carries gradients.
-    pub contrastive_positive_grad: bool,
-    /// Which token's energy contrastive divergence lowers.
-    pub contrastive_energy: ContrastiveEnergy,
-    /// Weight of the squared energies of both phases inside the contrastive loss; files of before it have none.
-    #[serde(default)]
-    pub contrastive_l2: f64,
-    /// Momentum μ of Fast PCD's chains.
-    pub langevin_momentum: f64,
-    /// What thinking descends; files of before there was a choice have the expected energy.
-    #[serde(default = "linear")]
-    pub energy: EnergyFamily,
-    /// Characters J that `energy=reread` reads again.
-    #[serde(default)]
-    pub reread_chars: i64,
-    /// Whether each position stops thinking on its own, once its energy has settled.
-    #[serde(default)]
-    pub adaptive: bool,
-    /// Steps of refinement in training are this many more or fewer, at random.
-    #[serde(default)]
-    pub random_steps: i64,
+hydra_conf::section! {
+    /// Shape of the transformer, refinement and contrastive training.
+    #[serde(deny_unknown_fields)]
+    pub struct ModelConfig {
+        /// characters V; replaced by the data's
+        vocab_size: i64 = 256, in COUNT;
+        /// longest context T; follows data.block_size
+        block_size: i64 = "${data.block_size}", in COUNT;
+        /// transformer blocks
+        n_layer: i64 = 6, in COUNT;
+        /// attention heads; must divide n_embd
+        n_head: i64 = 6, in COUNT;
+        /// width C
+        n_embd: i64 = 384, in COUNT;
+        /// dropout probability
+        dropout: f64 = 0.1, in 0.0..1.0;
+        /// whether Linear and LayerNorm have biases
+        bias: bool = true;
+
+        /// System 2 steps (also think_steps)
+        refine_steps: i64 = 4, in COUNT_OR_ZERO;
+        /// step size of refinement (also think_lr)
+        alpha_value: f64 = 0.02, in 0.0..;
+        /// noise added while refining in training
+        langevin_noise: f64 = 0.005, in 0.0..;
+        /// two energy changes in a row below this end refinement
+        energy_convergence_threshold: f64 = 1e-4, in 0.0..;
+        /// first steps, which train System 1 only
+        warmup_steps_no_refine: i64 = 50, in COUNT_OR_ZERO;
+        /// re-embed the prediction and rerun the transformer at every step
+        use_soft_tokens: bool = false;
+
+        /// add the contrastive divergence loss; naming a contrastive_type switches it on
+        use_contrastive: bool = false;
+        /// source of negatives: cd, pcd or fast_pcd
+        contrastive_type: ContrastiveType = "cd";
+        /// Langevin steps per call
+        contrastive_k: i64 = 1, in COUNT;
+        /// weight of the contrastive loss
+        contrastive_weight: f64 = 0.1, in 0.0..;
+        /// step size of the Langevin sampler
+        langevin_step_size: f64 = 0.01, in POSITIVE;
+        /// noise scale of the Langevin sampler
+        langevin_noise_scale: f64 = 0.005, in 0.0..;
+        /// particles in PCD's buffer
+        n_persistent: i64 = 100, in COUNT;
+        /// chains of Fast PCD
+        n_chains: i64 = 20, in COUNT;
+        /// probability that a chain restarts before a call
+        restart_prob: f64 = 0.01, in 0.0..=1.0;
+        /// standard deviation of fresh particles
+        buffer_init_std: f64 = 1.0, in 0.0..;
+
+        /// energy that refinement descends: sum (each position its own) or mean
+        refine_reduction: RefineReduction = "sum";
+        /// one transformer pass for System 1 and System 2
+        share_hidden: bool = true;
+        /// make the step size a parameter (also think_lr_learnable)
+        alpha_learnable: bool = false;
+        /// learning-rate factor of a learnable step size
+        alpha_lr_multiplier: f64 = 3.0, in 0.0..;
+        /// width of the random factor on the step size in training
+        alpha_jitter: f64 = 0.1, in 0.0..=2.0;
+        /// refinement gradients are clamped to plus or minus this
+        grad_clamp: f64 = 5.0, in POSITIVE;
+        /// temperature of the softmax inside the expected energy
+        softmax_temperature: f64 = 1.0, in POSITIVE;
+        /// weight of the entropy in what refinement descends
+        entropy_weight: f64 = 0.0, in 0.0..;
+        /// largest move of a logit per step; 0 is no limit
+        think_max_move: f64 = 0.0, in 0.0..;
+        /// weight of System 1's cross-entropy beside System 2's
+        aux_ce_weight: f64 = 0.0, in 0.0..=1.0;
+        /// energies that see the prediction (soft tokens, energy=mixture) are constants in the gradient: no second
+        /// derivative
+        mixture_stopgrad: bool = false;
+        /// weight of the in-batch InfoNCE term
+        info_nce_weight: f64 = 0.0, in 0.0..;
+        /// temperature of the InfoNCE term
+        info_nce_temperature: f64 = 1.0, in POSITIVE;
+        /// let the positive phase of contrastive divergence carry gradients
+        contrastive_positive_grad: bool = true;
+        /// token whose energy is contrasted: next_token or same_token
+        contrastive_energy: ContrastiveEnergy = "next_token";
+        /// weight of both phases' squared energies in the contrastive loss: fixes where zero is
+        #[serde(default)]
+        contrastive_l2: f64 = 0.3, in 0.0..;
+        /// momentum of Fast PCD's chains
+        langevin_momentum: f64 = 0.9, in 0.0..1.0;
+
+        /// what thinking descends: linear (expected energy), mixture, reread or ebt; model=reread and so on choose
+        /// their settings too
+        #[serde(default = "linear")]
+        energy: EnergyFamily = "linear";
+        /// last characters that energy=reread reads again, each place with a table of its own
+        #[serde(default)]
+        reread_chars: i64 = 5, in COUNT_OR_ZERO;
+        /// outside of training each position stops on its own, once a step changes its energy by less than
+        /// energy_convergence_threshold
+        #[serde(default)]
+        adaptive: bool = false;
+        /// refinement steps in training are up to this many more or fewer, at random; 1 at least
+        #[serde(default)]
+        random_steps: i64 = 0, in COUNT_OR_ZERO;
+    }
 }
 
+/// What files of before there was a choice have.
 fn linear() -> EnergyFamily {
     EnergyFamily::Linear
 }
 
-/// Every key of [`ModelConfig`] with what it accepts, in the order of the struct.
-pub(super) const FIELDS: &[Field] = &[
-    field("vocab_size", Kind::COUNT),
-    field("block_size", Kind::COUNT),
-    field("n_layer", Kind::COUNT),
-    field("n_head", Kind::COUNT),
-    field("n_embd", Kind::COUNT),
-    field("dropout", Kind::Float(Interval::BELOW_ONE)),
-    field("bias", Kind::Bool),
-    field("refine_steps", Kind::COUNT_OR_ZERO),
-    field("alpha_value", Kind::Float(Interval::NOT_NEGATIVE)),
-    field("langevin_noise", Kind::Float(Interval::NOT_NEGATIVE)),
-    field("energy_convergence_threshold", Kind::Float(Interval::NOT_NEGATIVE)),
-    field("warmup_steps_no_refine", Kind::COUNT_OR_ZERO),
-    field("use_soft_tokens", Kind::Bool),
-    field("use_contrastive", Kind::Bool),
-    field("contrastive_type", Kind::Choice(ContrastiveType::NAMES)),
-    field("contrastive_k", Kind::COUNT),
-    field("contrastive_weight", Kind::Float(Interval::NOT_NEGATIVE)),
-    field("langevin_step_size", Kind::Float(Interval::POSITIVE)),
-    field("langevin_noise_scale", Kind::Float(Interval::NOT_NEGATIVE)),
-    field("n_persistent", Kind::COUNT),
-    field("n_chains", Kind::COUNT),
-    field("restart_prob", Kind::Float(Interval::PROBABILITY)),
-    field("buffer_init_std", Kind::Float(Interval::NOT_NEGATIVE)),
-    field("refine_reduction", Kind::Choice(RefineReduction::NAMES)),
-    field("share_hidden", Kind::Bool),
-    field("alpha_learnable", Kind::Bool),
-    field("alpha_lr_multiplier", Kind::Float(Interval::NOT_NEGATIVE)),
-    field("alpha_jitter", Kind::Float(Interval::UP_TO_TWO)),
-    field("grad_clamp", Kind::Float(Interval::POSITIVE)),
-    field("softmax_temperature", Kind::Float(Interval::POSITIVE)),
-    field("entropy_weight", Kind::Float(Interval::NOT_NEGATIVE)),
-    field("think_max_move", Kind::Float(Interval::NOT_NEGATIVE)),
-    field("aux_ce_weight", Kind::Float(Interval::PROBABILITY)),
-    field("mixture_stopgrad", Kind::Bool),
-    field("info_nce_weight", Kind::Float(Interval::NOT_NEGATIVE)),
-    field("info_nce_temperature", Kind::Float(Interval::POSITIVE)),
-    field("contrastive_positive_grad", Kind::Bool),
-    field("contrastive_energy", Kind::Choice(ContrastiveEnergy::NAMES)),
-    field("contrastive_l2", Kind::Float(Interval::NOT_NEGATIVE)),
-    field("langevin_momentum", Kind::Float(Interval::BELOW_ONE)),
-    field("energy", Kind::Choice(EnergyFamily::NAMES)),
-    field("reread_chars", Kind::COUNT_OR_ZERO),
-    field("adaptive", Kind::Bool),
-    field("random_steps", Kind::COUNT_OR_ZERO),
-];
+/// Keys of the model's configuration that replace the checkpoint's (see [`ModelConfig::apply`]).
+pub type ModelOverrides = BTreeMap<String, Value>;
 
 /// The README's names for three of the keys.
-pub(super) const ALIASES: &[(&str, &str)] =
+const ALIASES: &[(&str, &str)] =
     &[("think_steps", "refine_steps"), ("think_lr", "alpha_value"), ("think_lr_learnable", "alpha_learnable")];
 
 impl ModelConfig {
@@ -190,27 +154,11 @@ impl ModelConfig {
         "buffer_init_std",
     ];
 
-    /// The preset `model=upstream`: the original's behaviour, quirks included.
-    pub fn upstream() -> Self {
-        super::shipped::<Config>(&["model=upstream"]).model
-    }
-
     /// Sets one key by name (with or without `model.`, or by its other name), checking type and range.
     pub fn set(&mut self, key: &str, value: &Value) -> Result<(), ConfigError> {
         let leaf = key.strip_prefix("model.").unwrap_or(key);
-        let leaf = ALIASES.iter().find(|(alias, _)| *alias == leaf).map_or(leaf, |(_, name)| *name);
-        let Some(field) = FIELDS.iter().find(|field| field.name == leaf) else {
-            let nearest = suggest::nearest(leaf, FIELDS.iter().map(|field| field.name));
-            let nearest = nearest.iter().map(|name| format!("model.{name}"));
-            return Err(ConfigError::unknown_key(key, nearest.collect()));
-        };
-        let checked = schema::check(&format!("model.{leaf}"), field, value)?;
-        let mut tree = serde_yaml::to_value(&*self)?;
-        if let Value::Mapping(map) = &mut tree {
-            map.insert(leaf.into(), checked);
-        }
-        *self = serde_yaml::from_value(tree)?;
-        Ok(())
+        let own = ALIASES.iter().find(|(alias, _)| *alias == leaf).map_or(key, |(_, own)| own);
+        Section::set(self, "model", own, value)
     }
 
     /// Applies the `model.*` overrides given to `sample` or `eval`, then checks the whole.
@@ -221,9 +169,14 @@ impl ModelConfig {
         self.validate()
     }
 
-    /// Checks every range, and the relations between keys.
+    /// Checks every range, and how the keys go together.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        schema::check_section("model", FIELDS, self)?;
+        self.check("model")?;
+        self.relations()
+    }
+
+    /// Checks how the keys go together.
+    pub(super) fn relations(&self) -> Result<(), ConfigError> {
         if self.n_embd % self.n_head != 0 {
             return Err(ConfigError::Relation(format!(
                 "model.n_embd={} is not divisible by model.n_head={}; each head takes an equal share of the width",
@@ -240,8 +193,13 @@ impl ModelConfig {
     }
 }
 
-impl Default for ModelConfig {
-    fn default() -> Self {
-        Config::default().model
-    }
+/// The README's names of the model's keys, with and without `model.`, all below `prefix`.
+pub(super) fn aliases(schema: Schema, prefix: &str) -> Schema {
+    ALIASES.iter().fold(schema, |schema, (other, own)| {
+        let names = [format!("{prefix}{other}"), format!("{prefix}model.{other}")];
+        names.iter().fold(schema, |schema, other| match schema.has(other) {
+            true => schema, // `sample` has steps of its own
+            false => schema.alias(other, &format!("{prefix}model.{own}")),
+        })
+    })
 }

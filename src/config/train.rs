@@ -1,100 +1,75 @@
-//! The settings of the data and of the training loop.
+//! The settings of `train`: its loop, and all of it together with the model and the data.
 
-use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 
-use super::Config;
-use super::choice::{Dtype, OnNonfinite};
-use super::schema::{Field, Interval, Kind, field};
-use crate::data::addition;
+use hydra_conf::{ConfigError, Package, Root, Schema, Tree, Value, show};
 
-/// The text and how it is cut into batches.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DataConfig {
-    /// A name for the data, used in reports.
-    pub dataset: String,
-    /// UTF-8 text file.
-    pub data_path: std::path::PathBuf,
-    /// Characters per window T.
-    pub block_size: i64,
-    /// Windows per batch B.
-    pub batch_size: i64,
-    /// Threads that prepare batches ahead; 0 prepares them in the loop.
-    pub num_workers: i64,
-    /// Digits of the numbers that `dataset=addition` adds.
-    #[serde(default = "three")]
-    pub digits: i64,
-    /// Whether the answers of `dataset=addition` begin with their last digit.
-    #[serde(default = "yes")]
-    pub reverse: bool,
-}
+use super::choice::{ContrastiveEnergy, Dtype, EnergyFamily, OnNonfinite, RefineReduction};
+use super::data::{ADDITION, DataConfig, block_size_of_addition};
+use super::limits::{COUNT, COUNT_OR_ZERO, DEVICE, POSITIVE};
+use super::model::{self, ModelConfig};
+use super::package::{PACKAGE, shipped};
 
-fn yes() -> bool {
-    true
-}
-
-fn three() -> i64 {
-    3
-}
-
-/// Optimiser, schedule and the loop's intervals.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TrainConfig {
-    /// Peak learning rate.
-    pub learning_rate: f64,
-    /// AdamW's β₁.
-    pub beta1: f64,
-    /// AdamW's β₂.
-    pub beta2: f64,
-    /// AdamW's weight decay.
-    pub weight_decay: f64,
-    /// Largest gradient norm; 0 is no limit.
-    pub grad_clip: f64,
-    /// Whether the learning rate follows the schedule.
-    pub decay_lr: bool,
-    /// Steps of linear warm-up.
-    pub warmup_iters: i64,
-    /// Step at which the cosine reaches `min_lr`.
-    pub lr_decay_iters: i64,
-    /// Learning rate at the end of the schedule.
-    pub min_lr: f64,
-    /// Steps to train.
-    pub max_steps: i64,
-    /// Batches whose gradients are summed before an optimiser step.
-    pub grad_accum_steps: i64,
-    /// Steps between evaluations; 0 or less is never.
-    pub eval_interval: i64,
-    /// Batches per evaluation.
-    pub eval_iters: i64,
-    /// Steps between lines of the log.
-    pub log_interval: i64,
-    /// Seed of everything random.
-    pub seed: i64,
-    /// `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
-    pub device: String,
-    /// Precision of the forward pass.
-    pub dtype: Dtype,
-    /// Accepted for the original's sake; nothing is compiled here.
-    pub compile: bool,
-    /// Whether activations are computed again in the backward pass instead of kept.
-    #[serde(default)]
-    pub remat: bool,
-    /// Whether the run says at its end where its time went.
-    #[serde(default)]
-    pub profile: bool,
-    /// What happens in a step that holds what is no number.
-    #[serde(default = "stop")]
-    pub on_nonfinite: OnNonfinite,
-    /// Such steps that a run survives.
-    #[serde(default)]
-    pub nonfinite_retries: i64,
-    /// Whether a checkpoint may be resumed on another text than its own.
-    #[serde(default)]
-    pub allow_other_data: bool,
-    /// Whether a checkpoint may be resumed in another shape: what fits is taken over.
-    #[serde(default)]
-    pub allow_other_shape: bool,
+hydra_conf::section! {
+    /// Optimiser, schedule and the loop's intervals.
+    #[serde(deny_unknown_fields)]
+    pub struct TrainConfig {
+        /// peak learning rate
+        learning_rate: f64 = 3e-4, in POSITIVE;
+        /// AdamW's first decay rate
+        beta1: f64 = 0.9, in 0.0..1.0;
+        /// AdamW's second decay rate
+        beta2: f64 = 0.95, in 0.0..1.0;
+        /// AdamW's weight decay
+        weight_decay: f64 = 0.1, in 0.0..;
+        /// largest gradient norm; 0 is no limit
+        grad_clip: f64 = 1.0, in 0.0..;
+        /// follow the schedule; false keeps the peak
+        decay_lr: bool = true;
+        /// steps of linear warm-up
+        warmup_iters: i64 = 2000, in COUNT_OR_ZERO;
+        /// step at which the cosine reaches min_lr
+        lr_decay_iters: i64 = 100_000, in COUNT_OR_ZERO;
+        /// learning rate at the end of the schedule
+        min_lr: f64 = 3e-5, in 0.0..;
+        /// steps to train
+        max_steps: i64 = 5000, in COUNT_OR_ZERO;
+        /// batches whose gradients make one optimiser step
+        grad_accum_steps: i64 = 1, in COUNT;
+        /// steps between evaluations; 0 or less evaluates none on the way
+        eval_interval: i64 = 500;
+        /// batches per evaluation
+        eval_iters: i64 = 50, in COUNT;
+        /// steps between lines of the log
+        log_interval: i64 = 10, in COUNT;
+        /// seed of everything random
+        seed: i64 = 1337;
+        /// auto (CUDA, then MPS, then CPU), cpu, cuda, cuda:N or mps
+        device: String = "auto", in DEVICE;
+        /// precision of the forward pass: float32 or bfloat16
+        dtype: Dtype = "float32";
+        /// accepted for the original's sake; there is nothing to compile here
+        compile: bool = false;
+        /// compute activations again in the backward pass: about a third more time, a fraction of the memory
+        #[serde(default)]
+        remat: bool = false;
+        /// say at the end where the time went, phase by phase
+        #[serde(default)]
+        profile: bool = false;
+        /// at NaN or infinity in a step: stop, skip its update, or rollback to the last good checkpoint and reorder the
+        /// data
+        #[serde(default = "stop")]
+        on_nonfinite: OnNonfinite = "stop";
+        /// steps that skip and rollback survive in a run, before it stops
+        #[serde(default)]
+        nonfinite_retries: i64 = 10, in COUNT_OR_ZERO;
+        /// go on from a checkpoint of another text, whose characters the checkpoint must know
+        #[serde(default)]
+        allow_other_data: bool = false;
+        /// go on from a checkpoint of another shape: tensors that fit are taken over, the others begin anew
+        #[serde(default)]
+        allow_other_shape: bool = false;
+    }
 }
 
 /// What runs of before there was a choice did.
@@ -102,44 +77,70 @@ fn stop() -> OnNonfinite {
     OnNonfinite::Stop
 }
 
-/// Every key of [`DataConfig`] with what it accepts.
-pub(super) const DATA_FIELDS: &[Field] = &[
-    field("dataset", Kind::Text),
-    field("data_path", Kind::Path),
-    field("block_size", Kind::COUNT),
-    field("batch_size", Kind::COUNT),
-    field("num_workers", Kind::COUNT_OR_ZERO),
-    field("digits", Kind::Int { min: 1, max: addition::MOST_DIGITS }),
-    field("reverse", Kind::Bool),
-];
+hydra_conf::section! {
+    /// Settings of `train`.
+    #[serde(deny_unknown_fields)]
+    pub struct Config {
+        /// the model
+        #[section]
+        model: ModelConfig;
+        /// the data
+        #[section]
+        data: DataConfig;
+        /// the training loop
+        #[section]
+        train: TrainConfig;
+        /// folder the run writes to
+        out_dir: PathBuf = "out_ebt";
+        /// Weights & Biases project; null sends nothing
+        wandb_project: Option<String>;
+        /// name of the run there; null leaves it to the server
+        wandb_name: Option<String>;
+        /// also write event files that TensorBoard reads
+        #[serde(default)]
+        tensorboard: bool = false;
+        /// steps between checkpoints; 0 or less saves none on the way
+        save_interval: i64 = 1000;
+        /// checkpoint (.pt) to go on from
+        load_checkpoint: Option<PathBuf>;
+    }
+}
 
-/// Every key of [`TrainConfig`] with what it accepts.
-pub(super) const TRAIN_FIELDS: &[Field] = &[
-    field("learning_rate", Kind::Float(Interval::POSITIVE)),
-    field("beta1", Kind::Float(Interval::BELOW_ONE)),
-    field("beta2", Kind::Float(Interval::BELOW_ONE)),
-    field("weight_decay", Kind::Float(Interval::NOT_NEGATIVE)),
-    field("grad_clip", Kind::Float(Interval::NOT_NEGATIVE)),
-    field("decay_lr", Kind::Bool),
-    field("warmup_iters", Kind::COUNT_OR_ZERO),
-    field("lr_decay_iters", Kind::COUNT_OR_ZERO),
-    field("min_lr", Kind::Float(Interval::NOT_NEGATIVE)),
-    field("max_steps", Kind::COUNT_OR_ZERO),
-    field("grad_accum_steps", Kind::COUNT),
-    field("eval_interval", Kind::ANY_INT),
-    field("eval_iters", Kind::COUNT),
-    field("log_interval", Kind::COUNT),
-    field("seed", Kind::ANY_INT),
-    field("device", Kind::Device),
-    field("dtype", Kind::Choice(Dtype::NAMES)),
-    field("compile", Kind::Bool),
-    field("remat", Kind::Bool),
-    field("profile", Kind::Bool),
-    field("on_nonfinite", Kind::Choice(OnNonfinite::NAMES)),
-    field("nonfinite_retries", Kind::COUNT_OR_ZERO),
-    field("allow_other_data", Kind::Bool),
-    field("allow_other_shape", Kind::Bool),
-];
+impl Root for Config {
+    const FILE: &'static str = "config";
+    const PACKAGE: Package = PACKAGE;
+
+    fn schema() -> Schema {
+        model::aliases(Schema::of::<Self>(), "")
+    }
+
+    fn settle(typed: &mut Tree, base: &Tree) -> Result<Vec<String>, ConfigError> {
+        size_problems(typed, base);
+        share_block_size(typed)?;
+        Ok(switch_contrastive_on(typed, base).into_iter().collect())
+    }
+
+    fn relations(&self) -> Result<(), ConfigError> {
+        self.model.relations()?;
+        if self.model.block_size != self.data.block_size {
+            return Err(block_sizes(self.model.block_size, self.data.block_size));
+        }
+        check_problems(self)?;
+        check_ebt(self)
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        shipped(&[])
+    }
+}
+
+impl Default for ModelConfig {
+    fn default() -> Self {
+        Config::default().model
+    }
+}
 
 impl Default for DataConfig {
     fn default() -> Self {
@@ -151,4 +152,104 @@ impl Default for TrainConfig {
     fn default() -> Self {
         Config::default().train
     }
+}
+
+impl ModelConfig {
+    /// The preset `model=upstream`: the original's behaviour, quirks included.
+    pub fn upstream() -> Self {
+        shipped::<Config>(&["model=upstream"]).model
+    }
+}
+
+/// EBT has no System 1, whose energies others could use.
+fn check_ebt(config: &Config) -> Result<(), ConfigError> {
+    let model = &config.model;
+    let problem = match model.energy {
+        EnergyFamily::Ebt if model.refine_steps == 0 => {
+            "model.energy=ebt predicts nothing without thinking: model.refine_steps must be 1 or more"
+        }
+        EnergyFamily::Ebt if config.train.remat => {
+            "train.remat=true keeps no keys of the text, which model.energy=ebt attends to; give one"
+        }
+        EnergyFamily::Ebt if model.aux_ce_weight > 0.0 => {
+            "model.aux_ce_weight is a part of System 1's loss, and model.energy=ebt starts from noise; give one"
+        }
+        EnergyFamily::Ebt if model.use_contrastive || model.info_nce_weight > 0.0 => {
+            "model.energy=ebt has no energies of single tokens, which contrastive losses compare; give one"
+        }
+        _ => return Ok(()),
+    };
+    Err(ConfigError::Relation(problem.to_owned()))
+}
+
+/// Addition has windows of one length, and no text that a contrastive loss could read again.
+fn check_problems(config: &Config) -> Result<(), ConfigError> {
+    if config.data.dataset != ADDITION {
+        return Ok(());
+    }
+    let block_size = block_size_of_addition(config.data.digits);
+    if config.data.block_size != block_size {
+        return Err(ConfigError::Relation(format!(
+            "data.block_size={} does not fit data.digits={}, whose problems have {block_size}; leave it out",
+            config.data.block_size, config.data.digits
+        )));
+    }
+    if config.model.use_soft_tokens || config.model.refine_reduction == RefineReduction::Mean {
+        let problem = "data=addition scores answers alone: model.use_soft_tokens and model.refine_reduction=mean, where every position \
+                       thinks of all others, do not go with it";
+        return Err(ConfigError::Relation(problem.to_owned()));
+    }
+    if config.model.use_contrastive && config.model.contrastive_energy == ContrastiveEnergy::SameToken {
+        let problem = "model.contrastive_energy=same_token reads the targets as a text, which the answers of data=addition are not; use \
+                       next_token";
+        return Err(ConfigError::Relation(problem.to_owned()));
+    }
+    Ok(())
+}
+
+/// A problem is as long as its digits make it.
+fn size_problems(typed: &mut Tree, base: &Tree) {
+    let value = |key: &str| typed.get(key).or_else(|| base.get(key));
+    let addition = value("data.dataset").and_then(Value::as_str) == Some(ADDITION);
+    let digits = value("data.digits").and_then(Value::as_i64);
+    if let (true, Some(digits), false) = (addition, digits, typed.contains_key("data.block_size")) {
+        typed.insert("data.block_size".to_owned(), block_size_of_addition(digits).into());
+    }
+}
+
+/// `model.block_size` follows `data.block_size`, and leads it where it alone is typed.
+fn share_block_size(typed: &mut Tree) -> Result<(), ConfigError> {
+    const MODEL: &str = "model.block_size";
+    const DATA: &str = "data.block_size";
+    match (typed.get(MODEL), typed.get(DATA)) {
+        (Some(model), Some(data)) if model.is_number() && data.is_number() && model != data => {
+            Err(block_sizes(show(model), show(data)))
+        }
+        (Some(model), None) if model.is_number() => {
+            typed.insert(DATA.to_owned(), model.clone());
+            Ok(())
+        }
+        (None, Some(_)) => {
+            typed.insert(MODEL.to_owned(), format!("${{{DATA}}}").into());
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn block_sizes(model: impl std::fmt::Display, data: impl std::fmt::Display) -> ConfigError {
+    ConfigError::Relation(format!(
+        "model.block_size={model} and data.block_size={data} differ; set one, the other follows"
+    ))
+}
+
+/// Whoever names a contrastive type means contrastive training, unless they say otherwise.
+fn switch_contrastive_on(typed: &mut Tree, base: &Tree) -> Option<String> {
+    const SWITCH: &str = "model.use_contrastive";
+    let name = show(typed.get("model.contrastive_type")?);
+    if typed.contains_key(SWITCH) || base.get(SWITCH) == Some(&Value::Bool(true)) {
+        return None;
+    }
+    typed.insert(SWITCH.to_owned(), true.into());
+    Some(format!("model.contrastive_type={name} switches {SWITCH} on; add {SWITCH}=false to leave it off"))
 }

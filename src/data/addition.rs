@@ -4,20 +4,16 @@
 //! Nothing is stored: the n-th problem of a split is computed. Problems with the same two numbers, in either order, are in the
 //! same split, which a hash of them decides, so that the validation split holds none that training saw.
 
-use crate::config::{DataConfig, Split};
+use crate::config::{ADDITION, DataConfig, MOST_DIGITS, Split, block_size_of_addition};
 use crate::data::shuffle::mix;
 use crate::data::vocab::Vocab;
 
-/// The `data.dataset` that asks for it.
-pub const NAME: &str = "addition";
 /// Characters of the language, sorted.
 const CHARS: &str = "+0123456789=";
 /// Problems of each split: as many as a training may want, and enough to measure.
 const PROBLEMS: (usize, usize) = (1 << 20, 5000);
 /// One pair of numbers in so many is a validation problem.
 const VAL_SHARE: u64 = 10;
-/// The most digits of a number.
-pub const MOST_DIGITS: i64 = 9;
 
 /// Sums of two numbers of up to `digits` digits, written with leading zeros.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +53,7 @@ impl Problem {
 impl Addition {
     /// Where a configuration asks for it.
     pub fn of(data: &DataConfig) -> Option<Self> {
-        (data.dataset == NAME).then(|| Self::new(data.digits, data.reverse))
+        (data.dataset == ADDITION).then(|| Self::new(data.digits, data.reverse))
     }
 
     /// Of numbers of 1 to `digits` digits, 1 to [`MOST_DIGITS`].
@@ -67,7 +63,7 @@ impl Addition {
 
     /// Characters that a model reads of a problem: all of it but the answer's last digit.
     pub fn block_size(self) -> i64 {
-        3 * i64::from(self.digits) + 2
+        block_size_of_addition(self.digits.into())
     }
 
     /// Digits of an answer, one more than those of a number.

@@ -6,7 +6,7 @@ use tch::{Device, Kind};
 
 use crate::checkpoint::provenance::short;
 use crate::checkpoint::{Checkpoint, find};
-use crate::config::{ContextConfig, ModelOverrides};
+use crate::config::{ContextConfig, FromConfig, ModelOverrides};
 use crate::data::addition::Addition;
 use crate::data::{Corpus, Vocab};
 use crate::ebm::Ebm;
@@ -25,14 +25,10 @@ pub struct Loaded {
     pub notes: Vec<String>,
 }
 
-/// Loads `checkpoint`, or the newest under `out_dir`. A file of the original behaves as the original (`model=upstream`), except
+/// Loads a checkpoint, or the newest under its `out_dir`. A file of the original behaves as the original (`model=upstream`), except
 /// where `overrides` (`model.*` of the command line) say otherwise.
-pub fn load(
-    checkpoint: Option<&Path>,
-    out_dir: &Path,
-    overrides: &ModelOverrides,
-    device: Device,
-) -> Result<Loaded, Error> {
+pub fn load(from: &FromConfig, overrides: &ModelOverrides, device: Device) -> Result<Loaded, Error> {
+    let (checkpoint, out_dir) = (from.checkpoint.as_deref(), from.out_dir.as_path());
     let mut notes = Vec::new();
     let path = match checkpoint {
         None => find::newest(out_dir).ok_or_else(|| Error::NoCheckpoint { out_dir: out_dir.to_owned() })?,

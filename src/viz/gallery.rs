@@ -36,8 +36,8 @@ pub fn gallery(config: &VizConfig) -> Result<Gallery, Error> {
         let picture = training::picture(&runs::asked_for(config, None)?, config)?;
         return Ok(Gallery { pictures: vec![picture], notes: Vec::new() });
     }
-    let device = device::resolve(&config.device)?;
-    let loaded = load(config.checkpoint.as_deref(), &config.out_dir, &config.model, device)?;
+    let device = device::resolve(&config.compute.device)?;
+    let loaded = load(&config.from, &config.model, device)?;
     let studio = Studio::new(config, &loaded)?;
     if config.mode != VizMode::All {
         let pictures = pictures(&studio, config.mode)?;

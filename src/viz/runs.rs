@@ -16,16 +16,16 @@ pub fn asked_for(config: &VizConfig, checkpoints: Option<&Path>) -> Result<Vec<P
             None => Ok(dirs),
         };
     }
-    let given = config.checkpoint.as_deref().and_then(Path::parent);
+    let given = config.from.checkpoint.as_deref().and_then(Path::parent);
     let own = [checkpoints, given].into_iter().flatten().find(|dir| metrics_of(dir).is_file());
     let modified = |dir: &PathBuf| std::fs::metadata(metrics_of(dir)).and_then(|m| m.modified()).ok();
-    let entries = std::fs::read_dir(&config.out_dir).into_iter().flatten().flatten().map(|entry| entry.path());
+    let entries = std::fs::read_dir(&config.from.out_dir).into_iter().flatten().flatten().map(|entry| entry.path());
     let newest = || entries.filter(|dir| metrics_of(dir).is_file()).max_by_key(|dir| (modified(dir), dir.clone()));
-    match (own, config.checkpoint.is_some()) {
+    match (own, config.from.checkpoint.is_some()) {
         (Some(dir), _) => Ok(vec![dir.to_owned()]),
         // Another run's curves beside this checkpoint's pictures would mislead.
         (None, true) => Err(Error::NoRun { dir: given.unwrap_or(Path::new(".")).to_owned() }),
-        (None, false) => newest().map(|dir| vec![dir]).ok_or_else(|| Error::NoRun { dir: config.out_dir.clone() }),
+        (None, false) => newest().map(|dir| vec![dir]).ok_or_else(|| Error::NoRun { dir: config.from.out_dir.clone() }),
     }
 }
 

@@ -28,7 +28,7 @@ impl<'a> Studio<'a> {
     /// Thinks about the prompt at once, for the modes that look at one.
     pub fn new(config: &'a VizConfig, loaded: &'a Loaded) -> Result<Self, Error> {
         let vocab = loaded.vocab(config.data_path.as_deref())?;
-        let pass = Pass::eval(kind(config.dtype));
+        let pass = Pass::eval(kind(config.compute.dtype));
         let prompt = match config.mode {
             VizMode::Gap | VizMode::Negatives | VizMode::Context => None,
             _ => Some(Prompt::new(&loaded.ebm, &vocab, config, pass)?),

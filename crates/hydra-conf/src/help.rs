@@ -1,0 +1,179 @@
+//! `--help`: the flags, the groups with their options, and every key with its value and the comment it has in its file.
+
+use clap::Command;
+
+use crate::compose::{self, Composed};
+use crate::error::ConfigError;
+use crate::files::Files;
+use crate::overrides::Override;
+use crate::root::Root;
+use crate::schema::Schema;
+use crate::value::{Tree, show};
+
+/// Width of a page that goes to no terminal.
+const PLAIN_WIDTH: usize = 100;
+
+/// The widest first column.
+const MAX_LEFT: usize = 44;
+
+/// What overrides look like.
+const FORMS: &[(&str, &str)] = &[
+    ("key=value", "set a key: a number, true or false, text, null, or another key's value, ${key}"),
+    ("+key=value", "add a key, where keys can be added"),
+    ("~key", "drop a value that is optional"),
+    ("group=option", "choose an option of a group"),
+];
+
+/// The page, with the values that the overrides lead to.
+pub(crate) fn page<T: Root>(
+    command: Command,
+    files: &Files,
+    known: &Schema,
+    overrides: &[Override],
+) -> Result<String, ConfigError> {
+    // A mistake in an override must not keep the page from whoever looks for the right name.
+    let (composed, tree) = values::<T>(known, files, overrides).or_else(|_| values::<T>(known, files, &[]))?;
+    let width = width();
+    let mut text = command
+        .term_width(width)
+        .override_usage("[FLAGS] [OVERRIDE]...")
+        .help_template("{about}\n\nUsage: {name} {usage}\n\nFlags:\n{options}\n")
+        .render_help()
+        .to_string();
+    let forms = FORMS.iter().filter(|(form, _)| *form != "group=option" || !composed.groups.is_empty());
+    let forms: Vec<_> = forms.map(|(form, help)| (form.to_string(), help.to_string())).collect();
+    table(&mut text, "Overrides", &forms, width);
+    table(&mut text, "Groups", &groups::<T>(&composed, files), width);
+    table(&mut text, "Keys", &keys(known, &tree), width);
+    Ok(text)
+}
+
+fn values<T: Root>(known: &Schema, files: &Files, overrides: &[Override]) -> Result<(Composed, Tree), ConfigError> {
+    let (composed, mut typed) = compose::layers(files, known, overrides)?;
+    T::settle(&mut typed, &composed.tree)?;
+    let mut tree = composed.tree.clone();
+    tree.extend(typed);
+    let tree = compose::resolve(known, &tree)?;
+    Ok((composed, tree))
+}
+
+/// A row for each group: the choice, the options, what the group is for.
+fn groups<T: Root>(composed: &Composed, files: &Files) -> Vec<(String, String)> {
+    let row = |(group, option): &(String, Option<String>)| {
+        let chosen = option.as_deref().unwrap_or("null");
+        let options = files.options(group).join(", ");
+        let help = comment(files.embedded(T::FILE).unwrap_or_default(), group);
+        (format!("{group}={chosen}"), format!("one of {options}: {help}"))
+    };
+    composed.groups.iter().map(row).collect()
+}
+
+/// A row for each key; an open section has one, then those of its keys that are set.
+fn keys(known: &Schema, tree: &Tree) -> Vec<(String, String)> {
+    let mut rows = Vec::new();
+    let mut described = None;
+    for key in &known.keys {
+        let section = key.sections().last();
+        if let (Some(help), Some(name), true) = (key.open, section, described != section) {
+            described = section;
+            rows.push((format!("{name}.KEY=VALUE"), help.to_owned()));
+        }
+        let value = match tree.get(&key.name) {
+            Some(value) => shown(value),
+            None if key.open.is_some() => continue,
+            None => "???".to_owned(), // as in Hydra: it must be given
+        };
+        rows.push((format!("{}={value}", key.name), key.help.to_owned()));
+    }
+    rows
+}
+
+/// A value as one would type it.
+fn shown(value: &serde_yaml::Value) -> String {
+    let text = show(value);
+    match value.as_str() {
+        Some(text) if text.contains(char::is_whitespace) || text.is_empty() || text == "null" => {
+            format!("{text:?}")
+        }
+        _ => text,
+    }
+}
+
+/// The line of help of a key, by its dotted name; empty if there is no such key.
+pub fn help_of<T: Root>(key: &str) -> &'static str {
+    T::schema().key(key).map_or("", |key| key.help)
+}
+
+/// The comment after a group in the defaults list of a file; empty if there is none.
+fn comment(file: &str, group: &str) -> String {
+    let groups = file.lines().filter_map(|line| line.trim_start().strip_prefix("- "));
+    let line = groups.filter_map(|line| line.strip_prefix(group)).find_map(|line| line.strip_prefix(':'));
+    line.and_then(|line| line.split_once(" # ")).map_or_else(String::new, |(_, help)| help.to_owned())
+}
+
+fn width() -> usize {
+    let terminal = terminal_size::terminal_size_of(std::io::stdout());
+    let columns = || std::env::var("COLUMNS").ok()?.parse().ok();
+    terminal.map(|(width, _)| usize::from(width.0)).or_else(columns).unwrap_or(PLAIN_WIDTH).max(20)
+}
+
+/// Appends two aligned columns, the second wrapped to the width.
+fn table(text: &mut String, title: &str, rows: &[(String, String)], width: usize) {
+    if rows.is_empty() {
+        return;
+    }
+    let widest = rows.iter().map(|(left, _)| left.chars().count()).max().unwrap_or(0);
+    let column = widest.min(MAX_LEFT).min(width / 2) + 4;
+    text.push_str(&format!("\n{title}:\n"));
+    for (left, right) in rows {
+        let mut line = format!("  {left}");
+        if line.chars().count() + 2 > column {
+            text.push_str(&line);
+            text.push('\n');
+            line.clear();
+        }
+        for word in right.split_whitespace() {
+            let used = line.chars().count();
+            if used > column && used + 1 + word.chars().count() > width {
+                text.push_str(&line);
+                text.push('\n');
+                line.clear();
+            }
+            let used = line.chars().count();
+            let gap = column.checked_sub(used).filter(|gap| *gap > 0).unwrap_or(1);
+            line.push_str(&" ".repeat(gap));
+            line.push_str(word);
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_are_aligned_and_wrapped() {
+        let rows = [("a=1", "one two three four five six"), ("longest=2", "seven"), ("much.longer=3", "eight")];
+        let rows: Vec<(String, String)> =
+            rows.iter().map(|(left, right)| (left.to_string(), right.to_string())).collect();
+        let mut text = String::new();
+        table(&mut text, "Keys", &rows, 26);
+        let expected = [
+            "",
+            "Keys:",
+            "  a=1            one two",
+            "                 three",
+            "                 four five",
+            "                 six",
+            "  longest=2      seven",
+            "  much.longer=3  eight",
+            "",
+        ];
+        assert_eq!(text, expected.join("\n"));
+        text.clear();
+        table(&mut text, "Keys", &rows[2..], 20);
+        assert_eq!(text, "\nKeys:\n  much.longer=3\n              eight\n");
+    }
+}

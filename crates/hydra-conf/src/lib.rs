@@ -1,0 +1,29 @@
+#![doc = include_str!("../README.md")]
+
+mod choice;
+mod cli;
+mod compose;
+mod error;
+mod files;
+mod help;
+mod interpolate;
+mod key;
+mod kind;
+mod overrides;
+mod root;
+mod schema;
+mod section;
+mod suggest;
+mod value;
+
+pub use cli::{Action, Flags, Program, parse};
+pub use compose::{Job, composed};
+pub use error::ConfigError;
+pub use help::help_of;
+pub use key::Key;
+pub use kind::{Checked, Interval, Kind, Limit, Setting};
+pub use overrides::{Override, Verb};
+pub use root::{Package, Root};
+pub use schema::Schema;
+pub use section::Section;
+pub use value::{Tree, Value, show, to_yaml};

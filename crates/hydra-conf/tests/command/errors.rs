@@ -1,0 +1,125 @@
+//! Every way to be wrong, and what the message says.
+
+use crate::{Bare, error_of, refused};
+
+#[test]
+fn unknown_keys_name_the_nearest() {
+    refused(&[
+        (&["db.prot=1"], "unknown key `db.prot`; did you mean db.port or other.port?"),
+        (&["port=1"], "unknown key `port`; did you mean db.port or other.port?"),
+        (&["qqq=1"], "unknown key `qqq`; --help lists the keys"),
+        (&["presets=big"], "unknown key `presets`; did you mean preset?"),
+        (
+            &["+db.prot=1"],
+            "`+db.prot` adds nothing: no such key is read, and only known ones can be set; did you mean db.port or other.port?",
+        ),
+        (
+            &["other=x"],
+            "`other=x` is not an override: `other` is a section and no group; set its keys, as in other.key=value",
+        ),
+    ]);
+}
+
+#[test]
+fn wrong_types_name_key_value_and_type() {
+    refused(&[
+        (&["db.port=x"], "db.port=x: expected an integer"),
+        (&["db.port=1,2"], "db.port=1,2: expected an integer; several values need -m (--multirun)"),
+        (&["orders=x"], "orders=x: expected an integer or null"),
+        (&["tax=a"], "tax=a: expected a number"),
+        (&["log=1"], "log=1: expected true or false"),
+        (&["db.kind=disk"], "db.kind=disk: expected one of memory, server"),
+        (&["colour=red"], "colour=red: expected a colour, as in #ff8800"),
+        (&["sizes=1,,2"], "sizes=1,,2: expected integers, as in 0,1,2"),
+        (&["~tax"], "`~tax` cannot be dropped: it needs a value, a number"),
+        (&["+tax=1"], "`+tax` adds nothing: the key is there already; write tax=1"),
+    ]);
+}
+
+#[test]
+fn values_out_of_range_say_the_range() {
+    refused(&[
+        (&["tax=1"], "tax=1 is out of range: expected a number in [0, 1)"),
+        (&["db.port=0"], "db.port=0 is out of range: expected 1 or more"),
+        (&["db.port=65536"], "db.port=65536 is out of range: expected at most 65535"),
+        (
+            &["db.port=99999999999999999999"],
+            "db.port=99999999999999999999 is out of range: expected an integer of 64 bits",
+        ),
+        (&["sizes=[]"], "sizes=[] is out of range: expected one integer or more"),
+        (&["sizes=1,9999"], "sizes=1,9999 is out of range: expected at most 4000"),
+        (&["db.link.timeout=inf"], "db.link.timeout=inf is out of range: expected a finite number above 0"),
+        (&["goods="], "goods= is out of range: expected a path that is not empty"),
+        (&["orders=2", "tax=0"], "orders=2 needs a tax"),
+    ]);
+}
+
+#[test]
+fn what_is_no_override_is_explained() {
+    const FORMS: &str = "expected key=value, +key=value, ~key or group=name";
+    for arg in ["foo", "+db.port"] {
+        refused(&[(&[arg], &format!("`{arg}` is not an override: {FORMS}"))]);
+    }
+    for arg in ["=1", "a b=1", ".a=1", "a..b=1", "ü=1"] {
+        let rest = "the key of letters, digits, _ and dots, without spaces around =";
+        refused(&[(&[arg], &format!("`{arg}` is not an override: {FORMS}, {rest}"))]);
+    }
+    refused(&[
+        (&["~a=b"], "`~a=b` is not an override: expected ~key"),
+        (
+            &["--tax=1"],
+            "unknown flag `--tax`; settings are written without dashes, as in key=value (--help lists both)",
+        ),
+    ]);
+}
+
+#[test]
+fn groups_list_their_options() {
+    refused(&[
+        (&["db=disk"], "group `db` has no option `disk`; its options are default, server"),
+        (&["db=../preset/big"], "group `db` has no option `../preset/big`; its options are default, server"),
+        (&["~db"], "`~db` cannot be dropped: the group needs an option; its options are default, server"),
+        (
+            &["db=default,server"],
+            "db=default,server: expected one of default, server; several options need -m (--multirun)",
+        ),
+    ]);
+}
+
+#[test]
+fn two_names_with_two_values_contradict() {
+    let message = "tax=0.2 and vat=0.1 contradict one another: they are one setting with two names; give one";
+    refused(&[(&["vat=0.1", "tax=0.2"], message)]);
+}
+
+#[test]
+fn bad_references_are_errors() {
+    refused(&[
+        (
+            &["name=${db.hots}"],
+            "name: ${db.hots} names no key; did you mean db.host? (\\${ stands for the characters themselves)",
+        ),
+        (&["name=${db"], "name: `${db` has no closing brace; write \\${ for the characters themselves"),
+        (&["db.host=${name}"], "db.host: a circle of references: db.host -> name -> db.host"),
+        (&["orders=${name}"], "orders=shop at localhost: expected an integer or null"),
+    ]);
+}
+
+#[test]
+fn what_would_grow_without_end_is_refused() {
+    let tenfold = |key: &str| format!("${{{key}}}").repeat(10);
+    let args = [
+        "db.host=0123456789",
+        &format!("name={}", tenfold("db.host").repeat(30)),
+        &format!("goods={}", tenfold("name").repeat(30)),
+    ];
+    assert_eq!(error_of::<crate::Shop>(&args), "goods: its references add up to more than 65536 bytes");
+    let many = vec!["0"; 101].join(",");
+    let args = ["-m", &format!("tax={many}"), &format!("db.link.tries={many}")];
+    assert_eq!(error_of::<crate::Shop>(&args), "-m would make more than 1000 runs; sweep fewer values at once");
+}
+
+#[test]
+fn what_must_be_given_is_asked_for() {
+    assert_eq!(error_of::<Bare>(&[]), "no value for `task`: it must be given, as in task=VALUE");
+}
