@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::checkpoint::StateError;
+use crate::checkpoint::CheckpointError;
 use crate::config::ConfigError;
 use crate::data::DataError;
 use crate::device::DeviceError;
@@ -22,7 +22,7 @@ pub enum Error {
     Device(#[from] DeviceError),
     /// A checkpoint.
     #[error(transparent)]
-    Checkpoint(#[from] StateError),
+    Checkpoint(#[from] CheckpointError),
     /// Any other file.
     #[error(transparent)]
     File(#[from] FileError),

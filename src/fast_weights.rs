@@ -16,7 +16,7 @@ use std::cell::RefCell;
 
 use tch::{Kind, Tensor, no_grad};
 
-use crate::checkpoint::{Checkpoint, StateError};
+use crate::checkpoint::{Checkpoint, CheckpointError, CheckpointFault};
 use crate::config::{ContextConfig, ContextWeights, TrainConfig};
 use crate::ebm::{Ebm, cross_entropy};
 use crate::energy::{Descent, Energy, Noise, Reading, descend};
@@ -57,10 +57,10 @@ impl<'a> FastWeights<'a> {
         checkpoint: &Checkpoint,
         mut settings: ContextConfig,
         compute: Kind,
-    ) -> Result<Self, StateError> {
+    ) -> Result<Self, CheckpointError> {
         let uses_head = ebm.family.has_system1();
         if settings.context_weights == ContextWeights::Head && !uses_head {
-            return Err(StateError::NoHead { file: checkpoint.path.clone() });
+            return Err(CheckpointFault::NoHead.of(&checkpoint.path));
         }
         let moves = |p: &&Param| match settings.context_weights {
             ContextWeights::All => p.name != "alpha" && (p.name != "energy_head.weight" || uses_head),
@@ -193,12 +193,12 @@ impl<F: FnMut(&Reading)> Energy for TextEnergy<'_, '_, F> {
 }
 
 /// Adam's running mean of each parameter's squared gradients.
-fn mean_squares(ebm: &Ebm, checkpoint: &Checkpoint) -> Result<Vec<(String, Tensor)>, StateError> {
+fn mean_squares(ebm: &Ebm, checkpoint: &Checkpoint) -> Result<Vec<(String, Tensor)>, CheckpointError> {
     let train = checkpoint.ours.as_ref().map_or_else(TrainConfig::default, |ours| ours.config.train.clone());
     let mut optimizer = AdamW::new(ebm.params(), &train, &ebm.config);
     checkpoint.load_optimizer(&mut optimizer)?;
     if optimizer.step == 0 {
-        return Err(StateError::NoStatistics { file: checkpoint.path.clone() });
+        return Err(CheckpointFault::NoStatistics.of(&checkpoint.path));
     }
     Ok(optimizer.moments().into_iter().map(|m| (m.name, m.exp_avg_sq)).collect())
 }

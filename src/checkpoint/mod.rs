@@ -1,11 +1,13 @@
-//! Checkpoints in PyTorch's own format, which [`torch_pt`] reads and writes.
-//!
-//! [`state`] reads what nanoEBM keeps inside and [`save()`] writes it: the only place that knows the checkpoint's names.
+//! Checkpoints: what nanoEBM keeps in a `.pt` file, under the names that PyTorch knows. The format itself is [`torch_pt`]'s.
 
+mod error;
 pub mod find;
+mod names;
 pub mod provenance;
-mod save;
-pub mod state;
+mod read;
+mod write;
 
-pub use save::save;
-pub use state::{Checkpoint, Extra, StateError};
+pub use error::{CheckpointError, CheckpointFault};
+pub use names::{Extra, state_dict};
+pub use read::Checkpoint;
+pub use write::save;

@@ -1,4 +1,4 @@
-//! What nanoEBM keeps in a checkpoint, under the names that PyTorch knows: writing.
+//! Writing a checkpoint that PyTorch and the original's classes take.
 
 use std::path::Path;
 
@@ -6,8 +6,8 @@ use serde_json::Value;
 use tch::{Kind, Tensor};
 use torch_pt::{Archive, DType, Object, Storage, TensorRef};
 
-use super::Extra;
-use super::state::{CHAINS, GRADIENTS, LM_HEAD, OUR_KEY, StateError, WTE, state_dict};
+use crate::checkpoint::error::{CheckpointError, CheckpointFault};
+use crate::checkpoint::names::{CHAINS, Extra, GRADIENTS, LM_HEAD, OUR_KEY, WTE, state_dict};
 use crate::config::{Config, ModelConfig};
 use crate::contrastive::Contrastive;
 use crate::ebm::Ebm;
@@ -21,13 +21,12 @@ pub fn save(
     contrastive: Option<&Contrastive>,
     step: i64,
     extra: &Extra,
-) -> Result<(), StateError> {
+) -> Result<(), CheckpointError> {
     let mut writer = Writer::default();
     let model = writer.model(ebm);
     let gradients: Vec<&Tensor> = optimizer.held().collect();
     let optimizer = writer.optimizer(optimizer);
-    let ours =
-        serde_json::to_value(extra).map_err(|e| StateError::Config { file: path.to_owned(), reason: e.to_string() })?;
+    let ours = serde_json::to_value(extra).map_err(|e| CheckpointFault::Config { reason: e.to_string() }.of(path))?;
     let mut our_entry = from_json(&ours);
     if let Object::Dict(pairs) = &mut our_entry {
         let held = gradients.iter().map(|grad| Object::Tensor(writer.tensor(grad))).collect();

@@ -1,172 +1,22 @@
-//! What nanoEBM keeps in a checkpoint, under the names that PyTorch knows: reading.
-//!
-//! `{"model": state_dict, "optimizer": AdamW state_dict, "step": int, "config": {…}}`, and one key of our own, `nanoebm`, with
-//! everything that the original has no place for ([`Extra`]). A file without it was written by the original.
+//! Reading a checkpoint: what it says of itself, its weights into a model, its optimizer's memory and its chains.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor, no_grad};
 use torch_pt::{Archive, DType, Object, TensorRef};
 
-use crate::checkpoint::provenance::Provenance;
+use crate::checkpoint::error::{CheckpointError, CheckpointFault};
+use crate::checkpoint::names::{
+    CHAINS, COMPILED_PREFIX, ENERGY_HEAD, Extra, GRADIENTS, LM_HEAD, OUR_KEY, WTE, state_dict,
+};
 use crate::config::{Config, ContrastiveType, ModelConfig};
 use crate::contrastive::Contrastive;
 use crate::data::Vocab;
 use crate::data::addition::Addition;
-use crate::data::batches::Position;
 use crate::ebm::Ebm;
 use crate::energy;
 use crate::nn::optim::AdamW;
-
-/// The key of everything that is ours.
-pub(super) const OUR_KEY: &str = "nanoebm";
-/// Persistent chains, under [`OUR_KEY`].
-pub(super) const CHAINS: &str = "chains";
-/// Gradients of an accumulation that the run ended in the middle of, under [`OUR_KEY`].
-pub(super) const GRADIENTS: &str = "gradients";
-/// Tied to `wte`; in every checkpoint, though the EBM does not use it.
-pub(super) const LM_HEAD: &str = "transformer.lm_head.weight";
-/// The tensor that [`LM_HEAD`] shares its storage with.
-pub(super) const WTE: &str = "transformer.transformer.wte.weight";
-/// A row for each character, as [`WTE`] has.
-const ENERGY_HEAD: &str = "energy_head.weight";
-/// What `torch.compile` puts before every name.
-const COMPILED_PREFIX: &str = "_orig_mod.";
-
-/// Why a readable archive is not a usable nanoEBM checkpoint.
-#[derive(Debug, thiserror::Error)]
-pub enum StateError {
-    /// The file itself cannot be read or written.
-    #[error(transparent)]
-    Archive(#[from] torch_pt::Error),
-    /// Not the dict that nanoEBM saves.
-    #[error("{file}: no usable {key:?} entry; a nanoEBM checkpoint is a dict with model, optimizer, step and config")]
-    Entry {
-        /// The file
-        file: PathBuf,
-        /// Where in the dict
-        key: String,
-    },
-    /// Fast weights need to know how large gradients are.
-    #[error(
-        "{file}: the optimizer has taken no step, so that it knows no gradients; \
-         context_steps needs a checkpoint of a training that has begun"
-    )]
-    NoStatistics {
-        /// The file
-        file: PathBuf,
-    },
-    /// The energy head alone cannot follow a text where nothing is predicted by it.
-    #[error(
-        "{file}: context_weights=head moves the energy head, which model.energy=ebt does not use; context_weights=all moves what it does"
-    )]
-    NoHead {
-        /// The file
-        file: PathBuf,
-    },
-    /// A configuration that this program does not understand.
-    #[error("{file}: its configuration: {reason}")]
-    Config {
-        /// The file
-        file: PathBuf,
-        /// What is wrong
-        reason: String,
-    },
-    /// A configuration of a larger model than the file has weights for.
-    #[error(
-        "{file}: its configuration is that of a model of {expected} parameters, but it holds {found}: the file is damaged, or made \
-         to exhaust the memory"
-    )]
-    Parameters {
-        /// The file
-        file: PathBuf,
-        /// What the model would need
-        expected: u128,
-        /// Elements of the storages under `model`
-        found: u128,
-    },
-    /// A tensor that the model needs.
-    #[error("{file}: tensor {name} is missing")]
-    Missing {
-        /// The file
-        file: PathBuf,
-        /// The tensor
-        name: String,
-    },
-    /// A tensor that the model does not have.
-    #[error("{file}: tensor {name} belongs to no parameter of this model")]
-    Unexpected {
-        /// The file
-        file: PathBuf,
-        /// The tensor
-        name: String,
-    },
-    /// A tensor of another shape.
-    #[error("{file}: tensor {name} has shape {found:?}, but this model wants {expected:?}")]
-    Shape {
-        /// The file
-        file: PathBuf,
-        /// The tensor
-        name: String,
-        /// What the model has
-        expected: Vec<i64>,
-        /// What the file has
-        found: Vec<i64>,
-    },
-    /// A tensor of integers where numbers with a fraction belong.
-    #[error("{file}: tensor {name} holds {found:?}, but weights are float32, float64, float16 or bfloat16")]
-    DType {
-        /// The file
-        file: PathBuf,
-        /// The tensor
-        name: String,
-        /// What the file has
-        found: DType,
-    },
-    /// `lm_head` and `wte` are one tensor in this model.
-    #[error("{file}: transformer.lm_head.weight differs from wte, but the two are tied")]
-    Untied {
-        /// The file
-        file: PathBuf,
-    },
-    /// A resume under other shapes.
-    #[error(
-        "{file} was trained with model.{key}={found}, but this run has {expected}; \
-         repeat the overrides of that run (its overrides.yaml lists them) next to load_checkpoint=, or take over what fits \
-         with train.allow_other_shape=true"
-    )]
-    OtherShape {
-        /// The file
-        file: PathBuf,
-        /// The key
-        key: &'static str,
-        /// This run's value
-        expected: String,
-        /// The file's value
-        found: String,
-    },
-}
-
-/// What our checkpoints carry beyond the original's.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Extra {
-    /// What made the file
-    #[serde(flatten)]
-    pub made_by: Provenance,
-    /// The full effective configuration
-    pub config: Config,
-    /// All characters, in the order of their ids
-    pub vocab: String,
-    /// Where the run stood in its data
-    pub position: Position,
-    /// Best validation loss so far
-    pub best_val_nll: Option<f64>,
-    /// Steps so far that held what is no number
-    #[serde(default)]
-    pub nonfinite: i64,
-}
 
 /// A checkpoint that was read; its tensors are still as they were in the file.
 #[derive(Debug)]
@@ -186,22 +36,22 @@ pub struct Checkpoint {
 
 impl Checkpoint {
     /// Reads and understands a file; weights are looked at when they are loaded into a model.
-    pub fn read(path: &Path) -> Result<Self, StateError> {
+    pub fn read(path: &Path) -> Result<Self, CheckpointError> {
         Self::understand(path, Archive::read(path)?)
     }
 
     /// [`Checkpoint::read`] for predicting: the optimizer, two thirds of a file, stays where it is.
-    pub fn read_model(path: &Path) -> Result<Self, StateError> {
+    pub fn read_model(path: &Path) -> Result<Self, CheckpointError> {
         Self::understand(path, Archive::read_without(path, Some("optimizer"))?)
     }
 
     /// An archive as a checkpoint; `path` stands for its file in messages.
-    pub fn understand(path: &Path, archive: Archive) -> Result<Self, StateError> {
-        let entry = |key: &str| StateError::Entry { file: path.to_owned(), key: key.to_owned() };
+    pub fn understand(path: &Path, archive: Archive) -> Result<Self, CheckpointError> {
+        let entry = |key: &str| CheckpointFault::Entry { key: key.to_owned() }.of(path);
         let root = &archive.root;
         let step = root.get("step").and_then(Object::as_i64).filter(|&step| step >= 0).ok_or_else(|| entry("step"))?;
         let config = root.get("config").ok_or_else(|| entry("config"))?;
-        let bad_config = |reason: String| StateError::Config { file: path.to_owned(), reason };
+        let bad_config = |reason: String| CheckpointFault::Config { reason }.of(path);
         let ours = match root.get(OUR_KEY) {
             Some(object) => {
                 Some(serde_json::from_value::<Extra>(to_json(object)).map_err(|e| bad_config(e.to_string()))?)
@@ -217,7 +67,7 @@ impl Checkpoint {
         let weights = root.get("model").ok_or_else(|| entry("model"))?;
         let (expected, found) = (Ebm::parameters(&model), archive.elements(weights));
         if expected > 4 * found {
-            return Err(StateError::Parameters { file: path.to_owned(), expected, found });
+            return Err(CheckpointFault::Parameters { expected, found }.of(path));
         }
         let data_path = config.get("data").and_then(|d| d.get("data_path")).and_then(Object::as_str).map(PathBuf::from);
         Ok(Self { path: path.to_owned(), step, model, data_path, ours, archive })
@@ -229,7 +79,7 @@ impl Checkpoint {
     }
 
     /// An error unless the model of this run has the shapes of the file's.
-    pub fn check_shapes(&self, run: &ModelConfig) -> Result<(), StateError> {
+    pub fn check_shapes(&self, run: &ModelConfig) -> Result<(), CheckpointError> {
         let file = &self.model;
         let shape = |model: &ModelConfig| {
             let shared = [
@@ -247,33 +97,33 @@ impl Checkpoint {
         match shape(run).into_iter().zip(shape(file)).find(|(run, file)| run != file) {
             None => Ok(()),
             Some(((key, expected), (_, found))) => {
-                Err(StateError::OtherShape { file: self.path.clone(), key, expected, found })
+                Err(CheckpointFault::OtherShape { key, expected, found }.of(&self.path))
             }
         }
     }
 
     /// Copies the weights into a model; every tensor must be there, fit, and belong.
-    pub fn load_model(&self, ebm: &Ebm) -> Result<(), StateError> {
+    pub fn load_model(&self, ebm: &Ebm) -> Result<(), CheckpointError> {
         let mut tensors = self.model_tensors()?;
-        let missing = |name: &str| StateError::Missing { file: self.path.clone(), name: name.to_owned() };
+        let missing = |name: &str| CheckpointFault::Missing { name: name.to_owned() }.of(&self.path);
         for (name, mut target) in state_dict(ebm) {
             let source = tensors.remove(name.as_str()).ok_or_else(|| missing(&name))?;
             let values = self.tensor(&name, source, &target.size())?;
             // lm_head comes after wte, which is the same tensor: by then the two must agree.
             if name == LM_HEAD && values != target.to_device(Device::Cpu) {
-                return Err(StateError::Untied { file: self.path.clone() });
+                return Err(CheckpointFault::Untied.of(&self.path));
             }
             no_grad(|| target.copy_(&values));
         }
         match tensors.into_keys().next() {
-            Some(name) => Err(StateError::Unexpected { file: self.path.clone(), name: name.to_owned() }),
+            Some(name) => Err(CheckpointFault::Unexpected { name: name.to_owned() }.of(&self.path)),
             None => Ok(()),
         }
     }
 
     /// Copies the weights that have the same name and shape in a model, and those of the characters only where the model's are
     /// the `same_characters`. The names of the model's others, which stay as they are.
-    pub fn load_what_fits(&self, ebm: &Ebm, same_characters: bool) -> Result<Vec<String>, StateError> {
+    pub fn load_what_fits(&self, ebm: &Ebm, same_characters: bool) -> Result<Vec<String>, CheckpointError> {
         let mut tensors = self.model_tensors()?;
         // What thinking adds has rows for characters as well, and another energy's step size means something else.
         let of_characters = |name: &str| [WTE, ENERGY_HEAD].contains(&name) || name.starts_with("thinking.");
@@ -284,7 +134,7 @@ impl Checkpoint {
             let source = tensors.get(name.as_str());
             match source.map(|source| self.tensor(&name, source, &target.size())).transpose() {
                 Ok(Some(values)) => no_grad(|| target.copy_(&values)),
-                Ok(None) | Err(StateError::Shape { .. }) => {
+                Ok(None) | Err(CheckpointError { fault: CheckpointFault::Shape { .. }, .. }) => {
                     others.push(name);
                     continue;
                 }
@@ -295,8 +145,8 @@ impl Checkpoint {
     }
 
     /// The file's weights by their names in a model that is not compiled.
-    fn model_tensors(&self) -> Result<BTreeMap<&str, &TensorRef>, StateError> {
-        let entry = || StateError::Entry { file: self.path.clone(), key: "model".to_owned() };
+    fn model_tensors(&self) -> Result<BTreeMap<&str, &TensorRef>, CheckpointError> {
+        let entry = || CheckpointFault::Entry { key: "model".to_owned() }.of(&self.path);
         let Some(Object::Dict(pairs)) = self.archive.root.get("model") else { return Err(entry()) };
         let mut tensors = BTreeMap::new();
         for (name, value) in pairs {
@@ -307,8 +157,8 @@ impl Checkpoint {
     }
 
     /// Copies the optimizer's memory; parameters are matched by position, as PyTorch does.
-    pub fn load_optimizer(&self, optimizer: &mut AdamW) -> Result<(), StateError> {
-        let entry = |key: String| StateError::Entry { file: self.path.clone(), key };
+    pub fn load_optimizer(&self, optimizer: &mut AdamW) -> Result<(), CheckpointError> {
+        let entry = |key: String| CheckpointFault::Entry { key }.of(&self.path);
         let saved = self.archive.root.get("optimizer");
         let state = saved.and_then(|o| o.get("state"));
         let Some(Object::Dict(pairs)) = state else { return Err(entry("optimizer.state".to_owned())) };
@@ -341,12 +191,12 @@ impl Checkpoint {
         Ok(())
     }
 
-    fn load_gradients(&self, optimizer: &mut AdamW) -> Result<(), StateError> {
+    fn load_gradients(&self, optimizer: &mut AdamW) -> Result<(), CheckpointError> {
         let held = self.archive.root.get(OUR_KEY).and_then(|ours| ours.get(GRADIENTS));
         let Some(Object::List(held)) = held else { return Ok(()) };
         let grads = held.iter().zip(optimizer.group_sizes()).map(|(grad, size)| match grad {
             Object::Tensor(tensor) => self.tensor("accumulated gradients", tensor, &[size]),
-            _ => Err(StateError::Entry { file: self.path.clone(), key: format!("{OUR_KEY}.{GRADIENTS}") }),
+            _ => Err(CheckpointFault::Entry { key: format!("{OUR_KEY}.{GRADIENTS}") }.of(&self.path)),
         });
         let grads = grads.collect::<Result<Vec<_>, _>>()?;
         optimizer.hold(grads);
@@ -359,7 +209,7 @@ impl Checkpoint {
         contrastive: &mut Contrastive,
         config: &Config,
         device: Device,
-    ) -> Result<(), StateError> {
+    ) -> Result<(), CheckpointError> {
         let Some(chains) = self.archive.root.get(OUR_KEY).and_then(|ours| ours.get(CHAINS)) else { return Ok(()) };
         let (run, file) = (&config.model, &self.model);
         let (n, key, found) = match run.contrastive_type {
@@ -376,7 +226,7 @@ impl Checkpoint {
         if let (Some(_), Some((key, expected, found))) =
             (chains.get("particles"), settings.into_iter().find(|(_, run, file)| run != file))
         {
-            return Err(StateError::OtherShape { file: self.path.clone(), key, expected, found });
+            return Err(CheckpointFault::OtherShape { key, expected, found }.of(&self.path));
         }
         let positions = Addition::of(&config.data).map_or(config.data.block_size, Addition::answer_len);
         let shape = [n, positions, config.model.vocab_size];
@@ -389,29 +239,17 @@ impl Checkpoint {
     }
 
     /// A tensor of the file as fp32 on the CPU, of the given shape.
-    fn tensor(&self, name: &str, source: &TensorRef, expected: &[i64]) -> Result<Tensor, StateError> {
-        let (file, name) = (self.path.clone(), name.to_owned());
+    fn tensor(&self, name: &str, source: &TensorRef, expected: &[i64]) -> Result<Tensor, CheckpointError> {
+        let name = name.to_owned();
         let found: Vec<i64> = source.shape.iter().map(|&n| n as i64).collect();
         if found != expected {
-            return Err(StateError::Shape { file, name, expected: expected.to_vec(), found });
+            return Err(CheckpointFault::Shape { name, expected: expected.to_vec(), found }.of(&self.path));
         }
         match self.archive.dtype(source) {
             DType::F32 | DType::F64 | DType::F16 | DType::BF16 => Ok(self.archive.tensor(source)?.to_kind(Kind::Float)),
-            found => Err(StateError::DType { file, name, found }),
+            found => Err(CheckpointFault::DType { name, found }.of(&self.path)),
         }
     }
-}
-
-/// The model's tensors under the checkpoint's names, in `state_dict()` order.
-pub fn state_dict(ebm: &Ebm) -> Vec<(String, Tensor)> {
-    let mut named = vec![("alpha".to_owned(), ebm.alpha.shallow_clone())];
-    for param in ebm.params().iter().filter(|p| p.name != "alpha") {
-        if param.name == ENERGY_HEAD {
-            named.push((LM_HEAD.to_owned(), ebm.transformer.wte.shallow_clone()));
-        }
-        named.push((param.name.clone(), param.tensor.shallow_clone()));
-    }
-    named
 }
 
 /// The original's `config["model"]` on top of the original's behaviour.
