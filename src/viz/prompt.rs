@@ -4,7 +4,7 @@ use tch::{Kind, Tensor, no_grad};
 
 use super::draw::style;
 use super::numbers::numbers_of;
-use crate::config::{EnergyFamily, VizConfig};
+use crate::config::VizConfig;
 use crate::data::Vocab;
 use crate::ebm::Ebm;
 use crate::energy::{Reading, centred, expected_energy};
@@ -145,26 +145,22 @@ impl<'a> Prompt<'a> {
 
     /// What is descended, in words for an axis.
     pub fn energy_name(&self) -> &'static str {
-        let c = &self.ebm.config;
-        match c.energy {
-            EnergyFamily::Ebt => "energy",
-            EnergyFamily::Linear | EnergyFamily::Mixture if c.entropy_weight == 0.0 => "expected energy",
-            _ => "free energy",
-        }
+        self.ebm.family.name(&self.ebm.config)
     }
 }
 
 /// The energy (B, T) of a prediction x (B, T, V): its expected energy, or for the other families what thinking descends.
 pub fn energy_of(ebm: &Ebm, reading: &Reading, x: &Tensor, pass: Pass) -> Tensor {
-    match ebm.config.energy {
-        EnergyFamily::Linear => expected_energy(x, &reading.energies),
-        _ => ebm.thinking_energy(reading, pass).value(x).squeeze_dim(-1),
+    if ebm.family.is_linear() {
+        expected_energy(x, &reading.energies)
+    } else {
+        ebm.thinking_energy(reading, pass).value(x).squeeze_dim(-1)
     }
 }
 
 /// In float64 where the descent can be repeated in it: the original's steps of 10⁻⁶ logits are steps then, and no rounding. Every
 /// other energy than the expected one has weights of float32.
 pub fn fine(ebm: &Ebm, reading: &Reading) -> Reading {
-    let table = ebm.config.energy == EnergyFamily::Linear && !ebm.config.use_soft_tokens;
+    let table = ebm.family.is_linear() && !ebm.config.use_soft_tokens;
     if table { reading.fine() } else { reading.shallow_clone() }
 }

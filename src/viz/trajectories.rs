@@ -8,7 +8,6 @@ use super::draw::style::{self, COLOURS, short};
 use super::draw::{Area, Axis, Dash, DrawError, Picture, Sample, Table, by_step, legend, line, panel, range_of};
 use super::numbers::numbers_of;
 use super::studio::Studio;
-use crate::config::EnergyFamily;
 use crate::data::Vocab;
 use crate::energy::{centred, expected_energy};
 use crate::error::Error;
@@ -75,10 +74,9 @@ pub fn picture(studio: &Studio) -> Result<Picture, Error> {
     let (prompt, topk) = (studio.prompt()?, studio.config.topk);
     let (energies, tokens) =
         no_grad(|| trajectories(&prompt.trajectory, &prompt.reading.energies, (prompt.position, topk), &prompt.vocab));
-    let energies = match prompt.ebm.config.energy {
-        EnergyFamily::Linear => energies,
-        _ => prompt.energy_at(&prompt.path()), // what is descended is not expected under System 1's energies
-    };
+    let linear = prompt.ebm.family.is_linear();
+    // Otherwise what is descended is not expected under System 1's energies.
+    let energies = if linear { energies } else { prompt.energy_at(&prompt.path()) };
     let numbers = Trajectories { context: prompt.context(), position: prompt.position, energies, tokens };
     let moved = numbers.tokens.iter().map(|t| (t.centred_logits[prompt.steps()] - t.centred_logits[0]).abs());
     let summary = format!(

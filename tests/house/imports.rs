@@ -19,6 +19,11 @@ struct Module {
     rest: String,
 }
 
+/// A sentence in a long string may begin with the word, too.
+fn is_path(tree: &str) -> bool {
+    !tree.split([':', ';', '{']).next().unwrap_or_default().contains(' ') || tree.contains(" as ")
+}
+
 impl Module {
     fn read(path: Vec<String>, source: &str) -> Self {
         let (mut uses, mut rest) = (Vec::new(), String::new());
@@ -26,7 +31,7 @@ impl Module {
         while let Some(line) = lines.next() {
             let public = line.strip_prefix("pub").map(|rest| rest.trim_start_matches(|c| c != ' ').trim_start());
             let item = public.unwrap_or(line);
-            if let Some(tree) = item.strip_prefix("use ") {
+            if let Some(tree) = item.strip_prefix("use ").filter(|tree| is_path(tree)) {
                 let mut tree = tree.to_owned();
                 while !tree.ends_with(';') {
                     tree += lines.next().expect("a semicolon");

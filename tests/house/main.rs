@@ -14,8 +14,8 @@ use std::path::Path;
 use imports::House;
 
 /// The rooms from the ground up. Those that share a floor do not know one another.
-const FLOORS: &str = "fs metrics device | config | nn data | model | energy | ebm | contrastive fast_weights sample \
-    | checkpoint | error | run | tracking | train | eval | program | viz | bin";
+const FLOORS: &str = "fs metrics device | config | nn data | model | energy | ebm | contrastive sample | checkpoint \
+    | fast_weights error | run | tracking | eval | train program | viz | bin";
 /// Lines of a file at most.
 const LONGEST: usize = 500;
 
@@ -52,7 +52,7 @@ fn breaches(sources: &Sources) -> Vec<String> {
     let (house, mut found, mut inside) = (House::new(sources), Vec::new(), BTreeMap::new());
     for file in house.files() {
         let here = room(file);
-        if floor(here).is_none() {
+        if !["", "lib"].contains(&here) && floor(here).is_none() {
             found.push(format!("{file}: the room {here} has no floor; give it one in FLOORS (tests/house/main.rs)"));
         }
         let (own, others): (BTreeSet<_>, BTreeSet<_>) =
