@@ -26,7 +26,10 @@ impl Module {
         while let Some(line) = lines.next() {
             let public = line.strip_prefix("pub").map(|rest| rest.trim_start_matches(|c| c != ' ').trim_start());
             let item = public.unwrap_or(line);
-            if let Some(tree) = item.strip_prefix("use ") {
+            // A line of a message can begin with the word, but no path follows.
+            let is_path =
+                |tree: &&str| tree.split(' ').next().is_some_and(|word| word.contains("::") || word.ends_with(';'));
+            if let Some(tree) = item.strip_prefix("use ").filter(is_path) {
                 let mut tree = tree.to_owned();
                 while !tree.ends_with(';') {
                     tree += lines.next().expect("a semicolon");
