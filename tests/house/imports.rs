@@ -26,6 +26,7 @@ impl Module {
         while let Some(line) = lines.next() {
             let public = line.strip_prefix("pub").map(|rest| rest.trim_start_matches(|c| c != ' ').trim_start());
             let item = public.unwrap_or(line);
+            let declares = line.starts_with('#') || (item.starts_with("mod ") && item.ends_with(';'));
             // A line of a message can begin with the word, but no path follows.
             let is_path =
                 |tree: &&str| tree.split(' ').next().is_some_and(|word| word.contains("::") || word.ends_with(';'));
@@ -37,7 +38,7 @@ impl Module {
                 let mut found = Vec::new();
                 leaves("", tree.trim_end_matches(';'), &mut found);
                 uses.extend(found.into_iter().map(|(path, name)| Use { path, name, handed_on: public.is_some() }));
-            } else if !line.starts_with('#') && !(item.starts_with("mod ") && item.ends_with(';')) {
+            } else if !declares {
                 rest += &format!("{line}\n");
             }
         }
