@@ -19,11 +19,6 @@ struct Module {
     rest: String,
 }
 
-/// A sentence in a long string may begin with the word, too.
-fn is_path(tree: &str) -> bool {
-    !tree.split([':', ';', '{']).next().unwrap_or_default().contains(' ') || tree.contains(" as ")
-}
-
 impl Module {
     fn read(path: Vec<String>, source: &str) -> Self {
         let (mut uses, mut rest) = (Vec::new(), String::new());
@@ -31,7 +26,11 @@ impl Module {
         while let Some(line) = lines.next() {
             let public = line.strip_prefix("pub").map(|rest| rest.trim_start_matches(|c| c != ' ').trim_start());
             let item = public.unwrap_or(line);
-            if let Some(tree) = item.strip_prefix("use ").filter(|tree| is_path(tree)) {
+            let declares = line.starts_with('#') || (item.starts_with("mod ") && item.ends_with(';'));
+            // A line of a message can begin with the word, but no path follows.
+            let is_path =
+                |tree: &&str| tree.split(' ').next().is_some_and(|word| word.contains("::") || word.ends_with(';'));
+            if let Some(tree) = item.strip_prefix("use ").filter(is_path) {
                 let mut tree = tree.to_owned();
                 while !tree.ends_with(';') {
                     tree += lines.next().expect("a semicolon");
@@ -39,7 +38,7 @@ impl Module {
                 let mut found = Vec::new();
                 leaves("", tree.trim_end_matches(';'), &mut found);
                 uses.extend(found.into_iter().map(|(path, name)| Use { path, name, handed_on: public.is_some() }));
-            } else if !line.starts_with('#') && !(item.starts_with("mod ") && item.ends_with(';')) {
+            } else if !declares {
                 rest += &format!("{line}\n");
             }
         }

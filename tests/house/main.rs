@@ -130,6 +130,7 @@ fn only_what_lies_below_may_be_imported_in_whatever_way() {
         "pub(crate) use crate::train::Run as Walk;",
         "use crate::{\n    nn::{cache::{Cache}, X},\n    train::{self, Run},\n};",
         "use super::super::train;",
+        "const ADVICE: &str = \"it is too short: \\\n    use a longer text\";\nuse crate::train::Run;",
         "use crate::Run;",
         "fn f() -> Vec<crate::train::Run> {}",
         "\n#[cfg(test)]\nmod tests {\n    use super::super::super::train::Run;\n}",
