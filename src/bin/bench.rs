@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nanoebm::config::{self, Action, Config, Context, Flags, Program};
+use nanoebm::config::{Config, Context, Flags, Job, Program};
 use nanoebm::contrastive::Contrastive;
 use nanoebm::data::Corpus;
 use nanoebm::data::batches::{Batches, Position};
@@ -43,23 +43,14 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const PHASES: [&str; 5] = ["batch", "forward", "contrastive", "backward", "optimizer"];
 
 fn main() -> ExitCode {
-    program::run(run)
-}
-
-fn run() -> anyhow::Result<u8> {
-    let (jobs, flags) = match config::parse::<Config>(&PROGRAM, std::env::args_os().skip(1))? {
-        Action::Print(text) => return program::print(&text),
-        Action::Run { jobs, flags, .. } => (jobs, flags),
-    };
-    for job in &jobs {
-        let result = measure(&job.config, &flags)?;
-        program::print(&if flags.has("json") {
+    program::run(&PROGRAM, |job: &Job<Config>, call| {
+        let result = measure(&job.config, &call.flags)?;
+        program::print(&if call.flags.has("json") {
             format!("{result}\n")
         } else {
             table(&job.overrides.join(" "), &result)
-        })?;
-    }
-    Ok(0)
+        })
+    })
 }
 
 /// The figures of one shape; those of the half that is not wanted are left out.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use nanoebm::config::{self, Action, Candidate, CompareConfig, FromConfig, PictureFormat, Program};
+use nanoebm::config::{Candidate, CompareConfig, FromConfig, Job, PictureFormat, Program};
 use nanoebm::data::Corpus;
 use nanoebm::device;
 use nanoebm::eval::compare::{Comparison, Contender, compare, shared_block_size};
@@ -26,15 +26,8 @@ const PROGRAM: Program = Program {
 };
 
 fn main() -> ExitCode {
-    program::run(run)
-}
-
-fn run() -> anyhow::Result<u8> {
-    let (jobs, output) = match config::parse::<CompareConfig>(&PROGRAM, std::env::args_os().skip(1))? {
-        Action::Print(text) => return program::print(&text),
-        Action::Run { jobs, flags, .. } => (jobs, Output::of(&flags)?),
-    };
-    for job in &jobs {
+    program::run(&PROGRAM, |job: &Job<CompareConfig>, call| {
+        let output = Output::of(&call.flags)?;
         if let Some(folder) = &job.config.out {
             check_folder(folder)?;
         }
@@ -46,9 +39,8 @@ fn run() -> anyhow::Result<u8> {
             Output::Json => serde_json::to_string(&comparison)? + "\n",
             Output::Csv => table::csv(&comparison.measured.rows)?,
             Output::Text => comparison.tables(),
-        })?;
-    }
-    Ok(0)
+        })
+    })
 }
 
 fn measure(config: &CompareConfig, output: Output) -> anyhow::Result<Comparison> {

@@ -11,7 +11,7 @@ use tch::{Device, Kind, TchError, Tensor};
 const FEATURES: [&str; 8] = ["avx2", "fma", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "sve", "bf16"];
 
 fn main() -> ExitCode {
-    program::run(|| {
+    program::exit(|| {
         versions()?;
         // CUDA first: libtorch does not look for it again once another device has been used.
         cuda()?;

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use nanoebm::config::{self, Action, ConfigError, ContextConfig, EvalConfig, Program};
+use nanoebm::config::{ConfigError, ContextConfig, EvalConfig, Job, Program};
 use nanoebm::data::Corpus;
 use nanoebm::device;
 use nanoebm::eval::evaluation::{Evaluation, evaluate, evaluate_by_steps};
@@ -26,24 +26,16 @@ const PROGRAM: Program = Program {
 };
 
 fn main() -> ExitCode {
-    program::run(run)
-}
-
-fn run() -> anyhow::Result<u8> {
-    let (jobs, output) = match config::parse::<EvalConfig>(&PROGRAM, std::env::args_os().skip(1))? {
-        Action::Print(text) => return program::print(&text),
-        Action::Run { jobs, flags, .. } => (jobs, Output::of(&flags)?),
-    };
-    for job in &jobs {
+    program::run(&PROGRAM, |job: &Job<EvalConfig>, call| {
+        let output = Output::of(&call.flags)?;
         let evaluation = measure(&job.config, output)?;
         program::print(&match (output, &evaluation.by_steps) {
             (Output::Json, _) => serde_json::to_string(&evaluation)? + "\n",
             (Output::Csv, Some(by_steps)) => table::csv(&by_steps.measured.rows)?,
             (_, Some(by_steps)) => by_steps.tables() + &more_tables(&evaluation),
             (_, None) => table(&evaluation) + &more_tables(&evaluation),
-        })?;
-    }
-    Ok(0)
+        })
+    })
 }
 
 fn measure(config: &EvalConfig, output: Output) -> anyhow::Result<Evaluation> {

@@ -3,7 +3,7 @@
 use std::io::{Write, stdout};
 use std::process::ExitCode;
 
-use nanoebm::config::{self, Action, Mode, Program, SampleConfig};
+use nanoebm::config::{Job, Mode, Program, SampleConfig};
 use nanoebm::data::Vocab;
 use nanoebm::data::addition::Addition;
 use nanoebm::nn::pass::kind;
@@ -20,18 +20,10 @@ const PROGRAM: Program = Program {
 const RULE: &str = "================================================================================";
 
 fn main() -> ExitCode {
-    program::run(run)
-}
-
-fn run() -> anyhow::Result<u8> {
-    let (jobs, quiet) = match config::parse::<SampleConfig>(&PROGRAM, std::env::args_os().skip(1))? {
-        Action::Print(text) => return program::print(&text),
-        Action::Run { jobs, flags, .. } => (jobs, flags.has("quiet")),
-    };
-    for job in &jobs {
-        sample(&job.config, quiet)?;
-    }
-    Ok(0)
+    program::run(&PROGRAM, |job: &Job<SampleConfig>, call| {
+        sample(&job.config, call.flags.has("quiet"))?;
+        Ok(0)
+    })
 }
 
 fn sample(config: &SampleConfig, quiet: bool) -> anyhow::Result<()> {

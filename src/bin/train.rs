@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::Context;
-use nanoebm::config::{self, Action, Config, Job, Program};
+use nanoebm::config::{Config, Job, Program};
 use nanoebm::program;
 use nanoebm::train::{Outcome, train};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -13,27 +13,24 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 const PROGRAM: Program = Program { name: "train", about: "Train an energy-based language model on a text", flags: &[] };
 
 fn main() -> ExitCode {
-    program::run(run)
-}
-
-fn run() -> anyhow::Result<u8> {
-    let (jobs, multirun) = match config::parse::<Config>(&PROGRAM, std::env::args_os().skip(1))? {
-        Action::Print(text) => return program::print(&text),
-        Action::Run { jobs, multirun, .. } => (jobs, multirun),
-    };
-    let stop = stop_on_signals().context("cannot listen for Ctrl-C")?;
-    let several = jobs.len() > 1;
-    for (i, job) in jobs.iter().enumerate() {
-        if several {
-            program::say(&format!("Run {} of {}: {}", i + 1, jobs.len(), job.overrides.join(" ")));
+    let mut signals = None;
+    program::run(&PROGRAM, |job: &Job<Config>, call| {
+        let stop = match &signals {
+            Some(stop) => stop,
+            None => signals.insert(stop_on_signals().context("cannot listen for Ctrl-C")?),
+        };
+        if call.jobs > 1 {
+            program::say(&format!("Run {} of {}: {}", call.number, call.jobs, job.overrides.join(" ")));
         }
         job.notices.iter().for_each(|notice| program::say(notice));
-        if let Outcome::Interrupted(checkpoint) = train(&job.config, &job.overrides, multirun, &stop)? {
-            program::say(&format!("To go on: {}", resume_command(job, &checkpoint.display().to_string())));
-            return Ok(128 + stop.load(Ordering::Relaxed) as u8);
+        match train(&job.config, &job.overrides, call.multirun, stop)? {
+            Outcome::Finished(_) => Ok(0),
+            Outcome::Interrupted(checkpoint) => {
+                program::say(&format!("To go on: {}", resume_command(job, &checkpoint.display().to_string())));
+                Ok(128 + stop.load(Ordering::Relaxed) as u8)
+            }
         }
-    }
-    Ok(0)
+    })
 }
 
 /// SIGINT and SIGTERM ask the run to stop after the step; a second one ends it at once.

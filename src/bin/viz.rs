@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use nanoebm::config::{self, Action, Program, VizConfig};
+use nanoebm::config::{Job, Program, VizConfig};
 use nanoebm::program;
 use nanoebm::viz::draw::output::{check_folder, write};
 use nanoebm::viz::gallery::gallery;
@@ -11,23 +11,15 @@ const PROGRAM: Program =
     Program { name: "viz", about: "Draw what thinking does, as pictures with their numbers", flags: &[] };
 
 fn main() -> ExitCode {
-    program::run(run)
-}
-
-fn run() -> anyhow::Result<u8> {
-    let (jobs, multirun) = match config::parse::<VizConfig>(&PROGRAM, std::env::args_os().skip(1))? {
-        Action::Print(text) => return program::print(&text),
-        Action::Run { jobs, multirun, .. } => (jobs, multirun),
-    };
-    for (i, job) in jobs.iter().enumerate() {
+    program::run(&PROGRAM, |job: &Job<VizConfig>, call| {
         let mut config = job.config.clone();
         config.prompt = program::read_prompt(&config.prompt)?;
-        if multirun {
-            config.out = config.out.join(i.to_string()); // as train's runs, each job has a folder of its own
+        if call.multirun {
+            config.out = config.out.join((call.number - 1).to_string()); // as train's runs, each job has a folder of its own
         }
         draw(&config)?;
-    }
-    Ok(0)
+        Ok(0)
+    })
 }
 
 fn draw(config: &VizConfig) -> anyhow::Result<()> {

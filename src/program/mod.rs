@@ -1,4 +1,4 @@
-//! What the programs share: one way to end.
+//! What the programs share: one frame around their jobs, one way to end, one way to say things.
 
 pub mod load;
 
@@ -9,13 +9,46 @@ use std::process::ExitCode;
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::config::{ConfigError, Flags};
+use crate::config::{self, Action, ConfigError, Flags, Job, Program, Root};
 
 /// Exit status of a usage error.
 const USAGE: u8 = 2;
 
+/// How a job was called for.
+#[derive(Debug)]
+pub struct Call {
+    /// The program's own flags that were given
+    pub flags: Flags,
+    /// Whether `-m` was given
+    pub multirun: bool,
+    /// Which job this is, from 1
+    pub number: usize,
+    /// How many there are
+    pub jobs: usize,
+}
+
+/// The frame of every program with settings: reads the command line, prints what was only asked for, and runs each job. The first
+/// status that is not 0 ends it.
+pub fn run<T: Root>(program: &Program, mut job: impl FnMut(&Job<T>, &Call) -> anyhow::Result<u8>) -> ExitCode {
+    exit(|| {
+        let (jobs, multirun, flags) = match config::parse::<T>(program, std::env::args_os().skip(1))? {
+            Action::Print(text) => return print(&text),
+            Action::Run { jobs, multirun, flags } => (jobs, multirun, flags),
+        };
+        let mut call = Call { flags, multirun, number: 0, jobs: jobs.len() };
+        for one in &jobs {
+            call.number += 1;
+            let status = job(one, &call)?;
+            if status != 0 {
+                return Ok(status);
+            }
+        }
+        Ok(0)
+    })
+}
+
 /// Runs a program: its exit status, or its error as one line on standard error and a status that is not 0.
-pub fn run(main: impl FnOnce() -> anyhow::Result<u8>) -> ExitCode {
+pub fn exit(main: impl FnOnce() -> anyhow::Result<u8>) -> ExitCode {
     keep_freed_memory();
     // libtorch's own errors (out of memory, say) reach us as panics of tch: they too end in one line.
     set_hook(Box::new(|_| {}));
