@@ -1,8 +1,16 @@
 //! nanoebm: energy-based language models on libtorch, a port of the PyTorch project nanoEBM.
 //!
-//! The one idea is `x ← x − α ∇ₓE(x) + noise`; it is written once, in [`energy`]. Read on in this order: [`transformer`] reads
-//! the text, [`ebm`] gives every next token an energy and thinks by going down it, [`train`] trains that, [`sample`] writes
-//! text, [`eval`] measures, [`viz`] draws. [`checkpoint`] speaks PyTorch's file format, [`config`] Hydra's command line.
+//! The one idea is `x ← x − α ∇ₓE(x) + noise`. It is written once, in [`energy`]. A reading order:
+//!
+//! 1. [`model`]: the transformer, which reads the text; its parts are in [`nn`].
+//! 2. [`energy`]: the loop, and what it goes down, a family of energies a file.
+//! 3. [`ebm`]: gives every next token an energy, predicts by System 1 and by System 2, and has the loss.
+//! 4. [`contrastive`]: CD-k, PCD and Fast PCD. The same loop with noise draws their negatives.
+//! 5. [`mod@train`]: the training loop, on one screen. A step, and what a run keeps, are in [`run`].
+//! 6. [`sample`]: writing text; with [`fast_weights`], after learning from it.
+//!
+//! Around them: [`data`] cuts texts into batches, [`config`] has the settings, [`checkpoint`] the names in a `.pt` file,
+//! [`tracking`] tells people how a run goes, [`eval`] measures, [`viz`] draws, and [`program`] is what the programs share.
 
 pub mod checkpoint;
 pub mod config;

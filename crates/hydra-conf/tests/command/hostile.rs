@@ -12,8 +12,8 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
 
 #[test]
 fn seeds_are_survived() {
-    seeds("overrides").iter().for_each(|bytes| targets::overrides(bytes));
-    seeds("config").iter().for_each(|bytes| targets::config(bytes));
+    seeds("command_line").iter().for_each(|bytes| targets::overrides(bytes));
+    seeds("yaml").iter().for_each(|bytes| targets::config(bytes));
 }
 
 proptest! {
@@ -21,7 +21,7 @@ proptest! {
 
     #[test]
     fn damaged_seeds_are_survived(at: prop::sample::Index, byte: u8, cut: prop::sample::Index) {
-        for (target, run) in [("overrides", targets::overrides as fn(&[u8])), ("config", targets::config)] {
+        for (target, run) in [("command_line", targets::overrides as fn(&[u8])), ("yaml", targets::config)] {
             for mut bytes in seeds(target).into_iter().filter(|bytes| !bytes.is_empty()) {
                 run(&bytes[..cut.index(bytes.len())]);
                 let at = at.index(bytes.len());
