@@ -59,7 +59,7 @@ pub enum Error {
         /// train or read
         action: &'static str,
         /// Parameters of the model
-        parameters: u128,
+        parameters: String,
         /// GB that it takes at least
         needed: f64,
         /// GB that there are

@@ -80,16 +80,9 @@ impl Run {
             // NaN or infinity must not reach the weights; one read from the device
             let norm = self.state.optimizer.grad_norm();
             let fault = loss.fault(&norm, &self.state.ebm, &self.state.optimizer);
-            match self.recovery.judge(&mut self.state, fault.as_deref())? {
-                Verdict::GoOn => {}
-                Verdict::Skip(note) => self.tracker.note(&note),
-                Verdict::RollBack(path, note) => {
-                    self.tracker.note(&note);
-                    self.recovery.roll_back(&mut self.state, &path)?;
-                    self.tracker.rewind(&self.dir.path, self.state.step)?;
-                    batches = self.state.batches()?;
-                    continue;
-                }
+            if self.goes_back(fault.as_deref())? {
+                batches = self.state.batches()?;
+                continue;
             }
             profile.lap("check");
 
@@ -132,10 +125,7 @@ impl Run {
         if train.profile {
             profile.summary(train.max_steps - start).iter().for_each(|line| self.tracker.note(line));
         }
-        let path = self.write(FINAL)?;
-        self.prune(); // a run that was killed after its last save had not come to that
-        self.tracker.note("Training complete");
-        Ok(Outcome::Finished(path))
+        self.finish().map(Outcome::Finished)
     }
 
     /// A run that is set up: nothing is on disk before all of this has succeeded.
@@ -179,6 +169,23 @@ impl Run {
         self.tracker.log(&row(step, head.chain(metrics.read()).chain(nonfinite))) // read from the device
     }
 
+    /// Deals with what is NaN or infinite in a step, in words, if anything is: whether the run went back to an earlier step.
+    fn goes_back(&mut self, fault: Option<&str>) -> Result<bool, Error> {
+        match self.recovery.judge(&mut self.state, fault)? {
+            Verdict::GoOn => Ok(false),
+            Verdict::Skip(note) => {
+                self.tracker.note(&note);
+                Ok(false)
+            }
+            Verdict::RollBack(path, note) => {
+                self.tracker.note(&note);
+                self.recovery.roll_back(&mut self.state, &path)?;
+                self.tracker.rewind(&self.dir.path, self.state.step)?;
+                Ok(true)
+            }
+        }
+    }
+
     /// NLL of both systems on the fixed batches of both splits; the best validation result is kept.
     fn evaluate(&mut self) -> Result<(), Error> {
         let done = self.state.step;
@@ -199,6 +206,14 @@ impl Run {
             self.recovery.saved_best(path);
         }
         Ok(())
+    }
+
+    /// The last checkpoint.
+    fn finish(&mut self) -> Result<PathBuf, Error> {
+        let path = self.write(FINAL)?;
+        self.prune(); // a run that was killed after its last save had not come to that
+        self.tracker.note("Training complete");
+        Ok(path)
     }
 
     /// A checkpoint of the steps so far.

@@ -59,8 +59,10 @@ fn measure(config: &EvalConfig, output: Output) -> anyhow::Result<Evaluation> {
     }
     let count = windows.offsets.len();
     let compute = kind(config.compute.dtype);
-    let follows = config.fast.context_steps > 0;
-    let mut fast = follows.then(|| loaded.fast_weights(config.fast, compute)).transpose()?;
+    let mut fast = match config.fast.context_steps {
+        0 => None,
+        _ => Some(loaded.fast_weights(config.fast, compute)?),
+    };
     if output == Output::Text {
         loaded.notes.iter().for_each(|note| program::say(note));
         let block_size = windows.block_size;

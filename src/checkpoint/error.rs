@@ -19,7 +19,7 @@ pub struct CheckpointError {
 pub enum CheckpointFault {
     /// The file itself cannot be read or written.
     #[error(transparent)]
-    Archive(torch_pt::Error),
+    Archive(Box<torch_pt::Error>),
     /// Not the dict that nanoEBM saves.
     #[error("no usable {key:?} entry; a nanoEBM checkpoint is a dict with model, optimizer, step and config")]
     Entry {
@@ -50,9 +50,9 @@ pub enum CheckpointFault {
     )]
     Parameters {
         /// What the model would need
-        expected: u128,
+        expected: String,
         /// Elements of the storages under `model`
-        found: u128,
+        found: String,
     },
     /// A tensor that the model needs.
     #[error("tensor {name} is missing")]
@@ -129,6 +129,6 @@ impl std::error::Error for CheckpointError {
 
 impl From<torch_pt::Error> for CheckpointError {
     fn from(error: torch_pt::Error) -> Self {
-        Self { file: PathBuf::from(&error.file), fault: CheckpointFault::Archive(error) }
+        Self { file: PathBuf::from(&error.file), fault: CheckpointFault::Archive(Box::new(error)) }
     }
 }

@@ -67,6 +67,7 @@ impl Checkpoint {
         let weights = root.get("model").ok_or_else(|| entry("model"))?;
         let (expected, found) = (Ebm::parameters(&model), archive.elements(weights));
         if expected > 4 * found {
+            let (expected, found) = (expected.to_string(), found.to_string());
             return Err(CheckpointFault::Parameters { expected, found }.of(path));
         }
         let data_path = config.get("data").and_then(|d| d.get("data_path")).and_then(Object::as_str).map(PathBuf::from);

@@ -40,6 +40,7 @@ pub fn check_weights(model: &ModelConfig, device: Device) -> Result<(), Error> {
 fn check(action: &'static str, parameters: u128, needed: u128, device: Device) -> Result<(), Error> {
     match available() {
         Some(available) if device == Device::Cpu && needed > available => {
+            let parameters = parameters.to_string();
             Err(Error::TooLarge { action, parameters, needed: gigabytes(needed), available: gigabytes(available) })
         }
         _ => Ok(()),
