@@ -150,11 +150,7 @@ impl Ebm {
 
     /// Reads texts `idx` (B, T).
     pub fn read(&self, idx: &Tensor, pass: Pass) -> Reading {
-        if self.family.has_system1() {
-            return self.read_hidden(idx, &self.hidden_states(idx, pass), pass);
-        }
-        let mut cache = Cache::with_graph(self.config.n_layer, self.config.block_size);
-        self.read_cached(idx, Wanted::All, &mut cache, pass)
+        self.read_whole(idx, Pass { remat: false, ..pass }).0
     }
 
     /// [`Ebm::read`] for the positions (B, A) that `targets` follow: the last A, which of a text are all.
@@ -170,9 +166,26 @@ impl Ebm {
     /// [`Ebm::read`] of tokens that follow those in the cache, which takes them in: one at a time, or the first ones. What is known
     /// after all or the last of them is given.
     pub fn read_cached(&self, idx: &Tensor, wanted: Wanted, cache: &mut Cache, pass: Pass) -> Reading {
-        let h = self.transformer.forward_cached(idx, wanted, cache, pass);
-        let text = cache.note(idx);
-        self.reading(&text, &h, Some(cache), pass)
+        self.read_with(idx, wanted, Some(cache), pass).0
+    }
+
+    /// Whole texts, of which a family without a System 1 needs the keys and values.
+    fn read_whole(&self, idx: &Tensor, pass: Pass) -> (Reading, Option<Remat>) {
+        let new = || Cache::with_graph(self.config.n_layer, self.config.block_size);
+        let mut cache = (!self.family.has_system1()).then(new);
+        self.read_with(idx, Wanted::All, cache.as_mut(), pass)
+    }
+
+    fn read_with(
+        &self,
+        idx: &Tensor,
+        wanted: Wanted,
+        mut cache: Option<&mut Cache>,
+        pass: Pass,
+    ) -> (Reading, Option<Remat>) {
+        let (h, remat) = self.transformer.read(idx, wanted, cache.as_deref_mut(), pass);
+        let text = cache.as_ref().map_or_else(|| idx.shallow_clone(), |cache| cache.text());
+        (self.reading(&text, &h, cache.as_deref(), pass), remat)
     }
 
     /// What is known after positions with hidden states `h` (B, T, C), the last ones of `text` (B, T′ ≥ T).
@@ -275,12 +288,8 @@ impl Ebm {
 
     /// The loss on `idx` (B, T) and `targets` (B, A), what follows its last A positions; `refine_steps` = None trains System 1 alone.
     pub fn forward(&self, idx: &Tensor, targets: &Tensor, refine_steps: Option<i64>, pass: Pass) -> Output {
-        let (first, remat) = if pass.remat {
-            let (h, remat) = self.transformer.forward_remat(idx, pass);
-            (self.read_hidden(idx, &h, pass).last(targets.size()[1]), Some(remat))
-        } else {
-            (self.read_for(idx, targets, pass), None)
-        };
+        let (first, remat) = self.read_whole(idx, pass);
+        let first = first.last(targets.size()[1]);
         // Difference 4: the original refines on a second pass, with other dropout masks.
         let again = pass.train && !self.config.share_hidden && refine_steps.is_some();
         let second = again.then(|| self.read_for(idx, targets, pass));

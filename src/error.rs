@@ -65,7 +65,7 @@ pub enum Error {
         /// GB that there are
         available: f64,
     },
-    /// A training step that holds what is not a number.
+    /// A training step that holds NaN or infinity.
     #[error(
         "{fault} at step {step} (learning rate {lr:.3e}): the run is stopped{after}. {last_good}; \
          a smaller train.learning_rate or train.grad_clip often helps, or train.on_nonfinite=skip or rollback"
@@ -82,7 +82,7 @@ pub enum Error {
         /// Which checkpoint to go on from
         last_good: String,
     },
-    /// Weights that are not numbers are not saved.
+    /// Weights that hold NaN or infinity are not saved.
     #[error(
         "the weights are not finite after step {step} (learning rate {lr:.3e}), and are not saved: the run is stopped. {last_good}"
     )]

@@ -217,16 +217,32 @@ impl Transformer {
         self.ln_f.forward(&x)
     }
 
-    /// Hidden states (B, T or 1, C) of tokens `idx` (B, T) that follow those in the cache, which takes them in. T is 1, or the
-    /// cache is empty.
-    pub fn forward_cached(&self, idx: &Tensor, wanted: Wanted, cache: &mut Cache, pass: Pass) -> Tensor {
-        let mut x = self.add_positions(&self.embed(idx), cache.len, pass);
+    /// Hidden states (B, T or 1, C) of tokens `idx` (B, T). With a cache they follow those in it, which takes them in: T is 1, or the
+    /// cache is empty. With `pass.remat` what is inside the blocks is not kept, and what the backward pass needs comes beside them.
+    pub fn read(
+        &self,
+        idx: &Tensor,
+        wanted: Wanted,
+        mut cache: Option<&mut Cache>,
+        pass: Pass,
+    ) -> (Tensor, Option<Remat>) {
+        let start = cache.as_ref().map_or(0, |cache| cache.len());
+        let mut x = self.add_positions(&self.embed(idx), start, pass);
+        if pass.remat {
+            let mut remat = Remat::new(x, pass);
+            for block in &self.h {
+                remat.run(|x| block.forward(x, Wanted::All, None, pass));
+            }
+            return (self.ln_f.forward(remat.output()), Some(remat));
+        }
         for (layer, block) in self.h.iter().enumerate() {
             let wanted = if layer + 1 == self.h.len() { wanted } else { Wanted::All };
-            x = block.forward(&x, wanted, Some((cache, layer)), pass);
+            x = block.forward(&x, wanted, cache.as_deref_mut().map(|cache| (cache, layer)), pass);
         }
-        cache.len += idx.size()[1];
-        self.ln_f.forward(&x)
+        if let Some(cache) = cache {
+            cache.note(idx);
+        }
+        (self.ln_f.forward(&x), None)
     }
 
     /// A second stream: candidates (B, T, C) for what follows the tokens at `places` (1, T), read with the same weights. Each sees the
@@ -257,16 +273,6 @@ impl Transformer {
     fn add_positions(&self, tok_emb: &Tensor, start: i64, pass: Pass) -> Tensor {
         let pos_emb = self.wpe.narrow(0, start, tok_emb.size()[1]); // (T, C)
         dropout(&(tok_emb + pos_emb), self.dropout, pass.train)
-    }
-
-    /// Hidden states of `idx` (B, T) → (B, T, C) without keeping what is inside the blocks, and what the backward pass needs.
-    pub fn forward_remat(&self, idx: &Tensor, pass: Pass) -> (Tensor, Remat) {
-        let embedded = self.add_positions(&self.embed(idx), 0, pass);
-        let mut remat = Remat::new(embedded, pass);
-        for block in &self.h {
-            remat.run(|x| block.forward(x, Wanted::All, None, pass));
-        }
-        (self.ln_f.forward(remat.output()), remat)
     }
 
     /// One block again, in a backward pass.

@@ -69,7 +69,7 @@ choice! {
 }
 
 choice! {
-    /// What happens in a training step that holds what is no number.
+    /// What happens in a training step that holds NaN or infinity.
     pub enum OnNonfinite {
         /// The run ends with an error.
         Stop = "stop",

@@ -11,7 +11,7 @@ pub struct Cache {
     /// One per block
     pub layers: Vec<Past>,
     /// Positions read
-    pub len: i64,
+    len: i64,
     block_size: i64,
     /// The tokens read (B, T)
     idx: Option<Tensor>,
@@ -36,11 +36,15 @@ impl Cache {
         Self { with_graph: true, ..Self::new(n_layer, block_size) }
     }
 
-    /// Takes note of tokens (B, T) that follow, and gives all (B, everything read).
-    pub fn note(&mut self, idx: &Tensor) -> Tensor {
-        let all = self.idx.take().map_or_else(|| idx.shallow_clone(), |read| Tensor::cat(&[&read, idx], 1));
-        self.idx = Some(all.shallow_clone());
-        all
+    /// Takes note that the tokens idx (B, T), which follow, were read by every layer.
+    pub fn note(&mut self, idx: &Tensor) {
+        self.len += idx.size()[1];
+        self.idx = Some(self.idx.take().map_or_else(|| idx.shallow_clone(), |read| Tensor::cat(&[&read, idx], 1)));
+    }
+
+    /// The tokens read (B, everything read).
+    pub fn text(&self) -> Tensor {
+        self.idx.as_ref().map_or_else(Tensor::new, Tensor::shallow_clone)
     }
 
     /// Keys and values of everything read (B, H, T, d), a pair for each layer.
