@@ -10,8 +10,8 @@ pub const ADDITION: &str = "addition";
 /// The most digits of such a number.
 pub const MOST_DIGITS: i64 = 9;
 
-/// Characters that a model reads of a sum of two numbers: all of it but the last digit of the answer, which has one digit more than
-/// they have.
+/// Characters that a model reads of a sum of two numbers: all of it but the last digit of the answer, which has one
+/// digit more than they have.
 pub fn block_size_of_addition(digits: i64) -> i64 {
     3 * digits.clamp(1, MOST_DIGITS) + 2
 }

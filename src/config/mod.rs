@@ -1,5 +1,5 @@
-//! Our keys: what can be set for each program. Each key is declared once, with its type, its value at the start, its limit and its
-//! line of `--help`; `hydra-conf` makes the command line of it.
+//! Our keys: what can be set for each program. Each key is declared once, with its type, its value at the start, its
+//! limit and its line of `--help`; `hydra-conf` makes the command line of it.
 
 mod choice;
 mod data;

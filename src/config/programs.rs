@@ -316,8 +316,8 @@ impl Root for CompareConfig {
     }
 }
 
-/// Makes the number of steps a setting of the program, or of what `prefix` names: every other name, the model's too, leads to
-/// `own`.
+/// Makes the number of steps a setting of the program, or of what `prefix` names: every other name, the model's too,
+/// leads to `own`.
 fn steps(schema: Schema, prefix: &str, own: &str, other: &str) -> Schema {
     let own = format!("{prefix}{own}");
     schema.alias(&format!("{prefix}{other}"), &own).alias(&format!("{prefix}model.refine_steps"), &own)
@@ -340,8 +340,8 @@ impl CompareConfig {
     /// The names of the candidates.
     pub const NAMES: [&'static str; 6] = ["a", "b", "c", "d", "e", "f"];
 
-    /// The candidates that were given, each under its name, with the settings of all beneath its own. Two at least, the first of them
-    /// `a`; one with settings needs a checkpoint.
+    /// The candidates that were given, each under its name, with the settings of all beneath its own. Two at least, the
+    /// first of them `a`; one with settings needs a checkpoint.
     pub fn candidates(&self) -> Result<Vec<(&'static str, Candidate)>, ConfigError> {
         let all = [&self.a, &self.b, &self.c, &self.d, &self.e, &self.f];
         let mut given = Vec::new();

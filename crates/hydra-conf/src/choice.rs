@@ -1,7 +1,7 @@
 //! Settings that take one of a few words.
 
-/// Declares an enum whose variants are written, in YAML and on the command line, as the given words. The enum knows its words, so
-/// that errors list them. Your crate needs `serde` with its feature `derive`.
+/// Declares an enum whose variants are written, in YAML and on the command line, as the given words. The enum knows its
+/// words, so that errors list them. Your crate needs `serde` with its feature `derive`.
 ///
 /// ```
 /// hydra_conf::choice! {

@@ -1,4 +1,5 @@
-//! From files and overrides to one configuration: groups first, then the program's own file, presets, and what was typed.
+//! From files and overrides to one configuration: groups first, then the program's own file, presets, and what was
+//! typed.
 
 use std::collections::BTreeMap;
 
@@ -344,7 +345,8 @@ pub(crate) fn resolve(known: &Schema, tree: &Tree) -> Result<Tree, ConfigError> 
     Ok(tree)
 }
 
-/// The configuration that these overrides lead to, without a command line and a folder of the user's; with none, the defaults.
+/// The configuration that these overrides lead to, without a command line and a folder of the user's; with none, the
+/// defaults.
 pub fn composed<T: Root>(overrides: &[&str]) -> Result<T, ConfigError> {
     let known = T::schema();
     let files = Files::new(None, T::PACKAGE.files, T::FILE, &known)?;

@@ -1,5 +1,5 @@
-//! The configuration files: those of `--config-dir`, behind them those embedded in the program, and behind these what the structs
-//! declare, as if files said so: the program's own keys, and the option `default` of each section.
+//! The configuration files: those of `--config-dir`, behind them those embedded in the program, and behind these what
+//! the structs declare, as if files said so: the program's own keys, and the option `default` of each section.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -62,7 +62,8 @@ impl<'a> Files<'a> {
         Ok(Self { dir, embedded, own, known })
     }
 
-    /// The program's own file. One of the user's stands for itself; one inside the program lies over what the structs declare.
+    /// The program's own file. One of the user's stands for itself; one inside the program lies over what the structs
+    /// declare.
     pub fn root(&self) -> Result<Layer, ConfigError> {
         if let Some(layer) = self.of_user(self.own)? {
             return Ok(layer);

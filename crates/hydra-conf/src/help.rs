@@ -80,8 +80,8 @@ fn keys(known: &Schema, tree: &Tree) -> Vec<(String, String)> {
         }
         let value = match tree.get(&key.name) {
             Some(value) => shown(value),
-            None if key.open.is_some() => continue,
-            None => "???".to_owned(), // as in Hydra: it must be given
+            None if key.open.is_none() && key.default.is_none() => "???".to_owned(), // as in Hydra: it must be given
+            None => continue,
         };
         rows.push((format!("{}={value}", key.name), key.help.to_owned()));
     }

@@ -5,7 +5,8 @@ use crate::schema::Schema;
 use crate::suggest;
 use crate::value::{Tree, Value, refers, show};
 
-/// The longest text that references may add up to, in bytes: a few that each name the one before twice would fill the memory.
+/// The longest text that references may add up to, in bytes: a few that each name the one before twice would fill the
+/// memory.
 const LONGEST: usize = 1 << 16;
 
 /// Replaces every reference of every value.

@@ -4,8 +4,8 @@ use std::fmt;
 use std::ops::{Bound, RangeBounds};
 use std::path::PathBuf;
 
-/// A range of floats; infinities and NaN are outside of every one. Rust's own ranges are limits too; this one can leave out its
-/// lower end.
+/// A range of floats; infinities and NaN are outside of every one. Rust's own ranges are limits too; this one can leave
+/// out its lower end.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Interval {
     low: Bound<f64>,

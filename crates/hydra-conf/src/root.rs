@@ -44,7 +44,8 @@ pub trait Root: Section {
     }
 }
 
-/// The texts of configuration files, for [`Package::files`]: those of a folder of the crate, by their names without `.yaml`.
+/// The texts of configuration files, for [`Package::files`]: those of a folder of the crate, by their names without
+/// `.yaml`.
 ///
 /// ```
 /// const FILES: &[(&str, &str)] = hydra_conf::embed!("examples/conf": "shop", "db/memory", "db/server");

@@ -13,8 +13,8 @@ pub trait Section: Serialize + DeserializeOwned {
     /// Its keys, in the order of the struct.
     fn keys() -> Vec<Key>;
 
-    /// Checks the kind and the limit of every value, which may come from code. `section` is what messages put before the names of
-    /// the keys; the empty one stands for no section.
+    /// Checks the kind and the limit of every value, which may come from code. `section` is what messages put before
+    /// the names of the keys; the empty one stands for no section.
     fn check(&self, section: &str) -> Result<(), ConfigError> {
         let tree = serde_yaml::to_value(self)?;
         for key in Self::keys().iter().filter(|key| key.open.is_none()) {
@@ -51,8 +51,8 @@ fn dotted(section: &str, name: &str) -> String {
     if section.is_empty() { name.to_owned() } else { format!("{section}.{name}") }
 }
 
-/// Declares a struct and its keys in one place: for each key its line of `--help`, name, type, value at the start, and the limit
-/// of its values. Your crate needs `serde` with its feature `derive`.
+/// Declares a struct and its keys in one place: for each key its line of `--help`, name, type, value at the start, and
+/// the limit of its values. Your crate needs `serde` with its feature `derive`.
 ///
 /// ```
 /// use hydra_conf::{Interval, Section};
@@ -90,15 +90,15 @@ fn dotted(section: &str, name: &str) -> String {
 ///
 /// * **Types** are [`Setting`](crate::Setting)s: `bool`, integers, floats, `String`, `PathBuf`, lists of integers, what
 ///   [`choice!`](crate::choice!) declares, and `Option` of these.
-/// * **The value at the start** is what one would write in YAML, references as in `"${other.key}"` included. Without one, an
-///   `Option` starts as null, and any other key must be given by a file or on the command line.
+/// * **The value at the start** is what one would write in YAML, references as in `"${other.key}"` included. Without
+///   one, an `Option` starts as null, and any other key must be given by a file or on the command line.
 /// * **The limit** after `in` is a range for numbers, and a [`Checked`](crate::Checked) form for text.
-/// * `#[serde(…)]` after the line of help is passed on to serde. The struct itself derives `Debug`, `Clone`, `PartialEq`,
-///   `Serialize` and `Deserialize`; other attributes of yours are kept.
+/// * `#[serde(…)]` after the line of help is passed on to serde. The struct itself derives `Debug`, `Clone`,
+///   `PartialEq`, `Serialize` and `Deserialize`; other attributes of yours are kept.
 /// * `#[section]` marks a field that is another section: its keys are called `field.key`.
 /// * `#[flatten]` marks a field that is another section whose keys stand among those of the struct.
-/// * `#[open(Section)]` marks a map (`BTreeMap<String, Value>`) that holds those keys of the section that somebody set. `#[open]`
-///   does so for a section whose fields may be missing.
+/// * `#[open(Section)]` marks a map (`BTreeMap<String, Value>`) that holds those keys of the section that somebody set.
+///   `#[open]` does so for a section whose fields may be missing.
 #[macro_export]
 macro_rules! section {
     (@keys [] $help:expr, $field:ident: $type:ty $(= $default:expr)? $(, in $limit:expr)?) => {

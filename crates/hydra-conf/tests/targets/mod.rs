@@ -1,5 +1,5 @@
-//! What hostile input is tried on: one function for each kind of it. The fuzzer calls them with what it makes up, and `cargo test`
-//! with the seeds. A function returns whatever the input is, and panics where the library does.
+//! What hostile input is tried on: one function for each kind of it. The fuzzer calls them with what it makes up, and
+//! `cargo test` with the seeds. A function returns whatever the input is, and panics where the library does.
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a target reports")]
 
