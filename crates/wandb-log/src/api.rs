@@ -40,7 +40,7 @@ impl Api {
             .connect_timeout(Duration::from_secs(10))
             .build()
             .map_err(|e| format!("no HTTP client: {}", causes(&e)))?;
-        Ok(Self { client, base: settings.base_url.clone(), host: settings.host_of_base(), key })
+        Ok(Self { client, base: settings.base_url.clone(), host: settings.machine.clone(), key })
     }
 
     /// The lines of a run; the answer is whatever JSON the server says, or null.

@@ -53,7 +53,7 @@ impl Live {
                 return self.say(Voice::Normal, text);
             }
             Some(Ending::NoRun(reason) | Ending::Resume(reason) | Ending::Broken(reason)) => reason,
-            None => trouble.unwrap_or_else(|| format!("{} took too long to answer", self.settings.host_of_base())),
+            None => trouble.unwrap_or_else(|| format!("{} took too long to answer", self.settings.machine)),
         };
         self.leave_rest(code, &reason, sent, remote, age);
     }
