@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 use crate::key::ApiKey;
 use crate::settings::Settings;
 
+/// Longest wait for the answer to a post of lines.
+const POST_TIMEOUT: Duration = Duration::from_secs(180);
+
 /// A request that failed.
 #[derive(Debug)]
 pub enum Failure {
@@ -30,7 +33,6 @@ pub struct Api {
 }
 
 impl Api {
-    /// Nothing is sent yet.
     pub fn new(settings: &Settings, key: ApiKey) -> Result<Self, String> {
         // reqwest panics without a provider; an error means that the process has one already
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -44,8 +46,8 @@ impl Api {
     }
 
     /// The lines of a run; the answer is whatever JSON the server says, or null.
-    pub fn file_stream(&self, path: &str, body: String, timeout: Duration) -> Result<Value, Failure> {
-        let text = self.post(path, body, timeout)?;
+    pub fn file_stream(&self, path: &str, body: String) -> Result<Value, Failure> {
+        let text = self.post(path, body, POST_TIMEOUT)?;
         Ok(serde_json::from_str(&text).unwrap_or(Value::Null))
     }
 
@@ -120,17 +122,14 @@ pub fn is_final(status: u16) -> bool {
 pub struct Backoff {
     wait: Duration,
     longest: Duration,
-    /// Failures so far
     pub failures: u32,
 }
 
 impl Backoff {
-    /// Starts with a wait of `first`.
     pub fn new(first: Duration, longest: Duration) -> Self {
         Self { wait: first, longest, failures: 0 }
     }
 
-    /// The wait before the next try.
     pub fn next(&mut self) -> Duration {
         let wait = self.wait.min(self.longest);
         self.wait = wait * 2;

@@ -23,7 +23,7 @@ pub struct Lines {
     output: u64,
     events: u64,
     /// The last step that the server has
-    step: Option<i64>,
+    pub step: Option<i64>,
     /// The last line of the history, where it is known
     last: Option<Row>,
     summary: Row,
@@ -73,11 +73,6 @@ impl Lines {
             started: started - known_age,
             age: if known_age > 0.0 { 0.0 } else { age.unwrap_or(0.0) },
         }
-    }
-
-    /// The last step that the server has.
-    pub fn step(&self) -> Option<i64> {
-        self.step
     }
 
     /// Lines that the server has once it has taken in everything up to `position`.
@@ -153,19 +148,16 @@ impl Lines {
     }
 
     fn event_line(&self, stats: &Stats) -> String {
-        let time = stats.timestamp.map_or(0.0, |time| time.seconds_f64());
-        let mut line = Row::new();
-        line.insert("_wandb".to_owned(), true.into());
-        line.insert("_timestamp".to_owned(), time.into());
-        line.insert("_runtime".to_owned(), (time - self.started + self.age).into());
-        let items = Items { items: stats.items.clone() }.row();
-        line.extend(items.into_iter().map(|(key, value)| (format!("system.{key}"), value)));
-        Value::Object(line).to_string()
+        let time = stats.timestamp.unwrap_or_default().seconds_f64();
+        let mut line = json!({"_wandb": true, "_timestamp": time, "_runtime": time - self.started + self.age});
+        for (key, value) in (Items { items: stats.items.clone() }).row() {
+            line[format!("system.{key}")] = value;
+        }
+        line.to_string()
     }
 }
 
 impl Chunk {
-    /// Whether there is anything in it.
     pub fn is_empty(&self) -> bool {
         self.history.is_empty() && self.output.is_empty() && self.events.is_empty()
     }
@@ -173,26 +165,24 @@ impl Chunk {
     /// The post; with an exit code it is the run's last. `output` and `events` of `sent` are the lines after this
     /// chunk.
     pub fn body(&self, sent: Sent, exit: Option<i32>) -> String {
-        let mut files = Row::new();
-        let mut add = |file: &str, offset: u64, lines: Vec<String>| {
+        let text = |row: &Row| Value::Object(row.clone()).to_string();
+        let files = [
+            ("wandb-history.jsonl", self.history_at, self.history.iter().map(text).collect()),
+            ("wandb-summary.json", 0, self.summary.iter().map(text).collect()),
+            ("wandb-events.jsonl", sent.events - self.events.len() as u64, self.events.clone()),
+            ("output.log", sent.output - self.output.len() as u64, self.output.clone()),
+        ];
+        let mut body = json!({});
+        for (file, offset, lines) in files {
             if !lines.is_empty() {
-                files.insert(file.to_owned(), json!({"offset": offset, "content": lines}));
+                body["files"][file] = json!({"offset": offset, "content": lines});
             }
-        };
-        let history = self.history.iter().map(|row| Value::Object(row.clone()).to_string());
-        add("wandb-history.jsonl", self.history_at, history.collect());
-        add("wandb-summary.json", 0, self.summary.iter().map(|row| Value::Object(row.clone()).to_string()).collect());
-        add("wandb-events.jsonl", sent.events - self.events.len() as u64, self.events.clone());
-        add("output.log", sent.output - self.output.len() as u64, self.output.clone());
-        let mut body = Row::new();
-        if !files.is_empty() {
-            body.insert("files".to_owned(), files.into());
         }
         if let Some(code) = exit {
-            body.insert("complete".to_owned(), true.into());
-            body.insert("exitcode".to_owned(), code.into());
+            body["complete"] = true.into();
+            body["exitcode"] = code.into();
         }
-        Value::Object(body).to_string()
+        body.to_string()
     }
 }
 
