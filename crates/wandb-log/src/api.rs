@@ -108,12 +108,10 @@ fn causes(error: &dyn std::error::Error) -> String {
     chain.last().map_or_else(|| error.to_string(), ToString::to_string)
 }
 
-/// Statuses that stay what they are, however often one asks; every other 4xx and 5xx may pass.
-const FINAL: [u16; 9] = [400, 401, 403, 404, 409, 410, 413, 422, 501];
-
-/// Whether a status will be the same the next time. Redirections count as final: a post does not follow them.
+/// Whether a status stays what it is, however often one asks; every other may pass. Redirections are final, for a post does
+/// not follow them.
 pub fn is_final(status: u16) -> bool {
-    status < 400 || FINAL.contains(&status)
+    matches!(status, 0..=401 | 403 | 404 | 409 | 410 | 413 | 422 | 501)
 }
 
 /// Waits between tries: each twice the one before, up to a limit, and up to a quarter more, so that a server that comes
