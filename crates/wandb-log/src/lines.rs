@@ -41,8 +41,8 @@ pub struct Lines {
 /// What one post carries.
 #[derive(Debug, Default)]
 pub struct Chunk {
-    /// The place in the file up to which it goes
-    pub end: u64,
+    /// What the server has once it has taken this in
+    pub sent: Sent,
     /// Lines that no server would take
     pub too_long: u64,
     history_at: u64,
@@ -82,15 +82,15 @@ impl Lines {
 
     /// The lines between two places of a file, or as many as a post takes.
     pub fn read(&mut self, store: &Path, from: u64, to: u64) -> io::Result<Chunk> {
-        let mut chunk = Chunk { end: to, ..Chunk::default() };
-        let mut at = from;
+        let mut chunk = Chunk::default();
+        let (mut at, mut upto) = (from, to);
         for record in Reader::open(store, from, Some(to))? {
             let (Some(kind), end) = record? else { continue };
             let size = size(&kind);
             if size > MAX_BYTES {
                 chunk.too_long += 1;
             } else if chunk.bytes + size > MAX_BYTES {
-                chunk.end = at;
+                upto = at;
                 break;
             } else {
                 chunk.bytes += size;
@@ -100,6 +100,7 @@ impl Lines {
         }
         let wanted = std::mem::take(&mut self.first) || !chunk.history.is_empty();
         chunk.summary = wanted.then(|| self.summary.clone());
+        chunk.sent = self.sent(upto);
         Ok(chunk)
     }
 
@@ -162,15 +163,14 @@ impl Chunk {
         self.history.is_empty() && self.output.is_empty() && self.events.is_empty()
     }
 
-    /// The post; with an exit code it is the run's last. `output` and `events` of `sent` are the lines after this
-    /// chunk.
-    pub fn body(&self, sent: Sent, exit: Option<i32>) -> String {
+    /// The post; with an exit code it is the run's last.
+    pub fn body(&self, exit: Option<i32>) -> String {
         let text = |row: &Row| Value::Object(row.clone()).to_string();
         let files = [
             ("wandb-history.jsonl", self.history_at, self.history.iter().map(text).collect()),
             ("wandb-summary.json", 0, self.summary.iter().map(text).collect()),
-            ("wandb-events.jsonl", sent.events - self.events.len() as u64, self.events.clone()),
-            ("output.log", sent.output - self.output.len() as u64, self.output.clone()),
+            ("wandb-events.jsonl", self.sent.events - self.events.len() as u64, self.events.clone()),
+            ("output.log", self.sent.output - self.output.len() as u64, self.output.clone()),
         ];
         let mut body = json!({});
         for (file, offset, lines) in files {

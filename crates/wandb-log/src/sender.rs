@@ -158,16 +158,15 @@ impl Sender {
             let chunk = lines.read(&self.store, from, to).map_err(|e| {
                 Ending::Broken(format!("{} cannot be read: {e}", self.store.display())) // what was sent stays sent
             })?;
-            let last = exit.filter(|_| chunk.end == to);
-            let sent = lines.sent(chunk.end);
+            let last = exit.filter(|_| chunk.sent.position == to);
             let lively = last_post.is_some_and(|at| at.elapsed() < self.settings.pace.heartbeat);
             if last.is_some() || !chunk.is_empty() || !lively {
-                let answer = self.post(api, &remote.path, &chunk, sent, last)?;
+                let answer = self.post(api, &remote.path, &chunk, last)?;
                 last_post = Some(Instant::now());
                 self.hear(&answer, &chunk);
             }
-            from = chunk.end;
-            self.acknowledge(sent)?;
+            from = chunk.sent.position;
+            self.acknowledge(chunk.sent)?;
             if last.is_some() {
                 return Ok(());
             }
@@ -210,10 +209,10 @@ impl Sender {
     }
 
     /// Posts a chunk until the server takes it: the same bytes each time.
-    fn post(&self, api: &Api, path: &str, chunk: &Chunk, sent: Sent, exit: Option<i32>) -> Result<Value, Ending> {
+    fn post(&self, api: &Api, path: &str, chunk: &Chunk, exit: Option<i32>) -> Result<Value, Ending> {
         let pace = &self.settings.pace;
         let mut backoff = Backoff::new(pace.first_retry, pace.longest_retry);
-        let body = chunk.body(sent, exit);
+        let body = chunk.body(exit);
         loop {
             let (reason, after) = match api.file_stream(path, body.clone()) {
                 Ok(answer) => return Ok(answer),
