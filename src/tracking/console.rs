@@ -36,16 +36,13 @@ const CONTRASTIVE: [&str; 3] = ["cd_loss", "energy_data", "energy_negatives"];
 /// 3e-4 as Python writes it: 3.00e-04.
 fn exponent(v: f64) -> String {
     let text = format!("{v:.2e}");
-    match text.split_once('e') {
-        Some((mantissa, exp)) => {
-            let (sign, digits) = exp.strip_prefix('-').map_or(('+', exp), |digits| ('-', digits));
-            format!("{mantissa}e{sign}{digits:0>2}")
-        }
-        None => text,
-    }
+    let Some((mantissa, exp)) = text.split_once('e') else { return text };
+    let (sign, digits) = exp.strip_prefix('-').map_or(('+', exp), |digits| ('-', digits));
+    format!("{mantissa}e{sign}{digits:0>2}")
 }
 
-/// Prints to standard output; the bar goes to standard error, and only where both are a terminal.
+/// Prints to standard output, and returns the lines that it printed. The bar goes to standard error, and only where both
+/// are a terminal.
 pub struct Console {
     bar: ProgressBar,
     columns: Vec<&'static Column>,
@@ -57,11 +54,8 @@ impl Console {
     pub fn new(start: i64, max_steps: i64, tokens_per_step: i64, contrastive: bool) -> Self {
         let terminal = std::io::stdout().is_terminal() && std::io::stderr().is_terminal();
         let bar = if terminal { progress_bar(start, max_steps, tokens_per_step) } else { ProgressBar::hidden() };
-        let width = if terminal {
-            terminal_size::terminal_size().map_or(usize::MAX, |(width, _)| usize::from(width.0))
-        } else {
-            usize::MAX
-        };
+        let size = terminal.then(terminal_size::terminal_size).flatten();
+        let width = size.map_or(usize::MAX, |(width, _)| usize::from(width.0));
         let mut used = 0;
         let fits = |column: &&'static Column| {
             used += column.width + 1;
@@ -72,7 +66,6 @@ impl Console {
         Self { bar, columns, header_printed: false }
     }
 
-    /// Prints lines, and returns them.
     fn print<const N: usize>(&self, lines: [String; N]) -> Vec<String> {
         // A reader that went away (`| head`) does not stop the training.
         self.bar.suspend(|| lines.iter().for_each(|line| drop(writeln!(std::io::stdout(), "{line}"))));
@@ -83,28 +76,7 @@ impl Console {
         let cells = self.columns.iter().map(|c| format!("{:>width$}", cell(c), width = c.width));
         cells.collect::<Vec<_>>().join(" ")
     }
-}
 
-fn progress_bar(start: i64, max_steps: i64, tokens_per_step: i64) -> ProgressBar {
-    let rate = move |state: &ProgressState, w: &mut dyn std::fmt::Write| {
-        let steps = state.per_sec();
-        let _ = write!(w, "{steps:.1} steps/s, {:.0} tokens/s", steps * tokens_per_step as f64);
-    };
-    let eta = |state: &ProgressState, w: &mut dyn std::fmt::Write| {
-        let left = state.eta().as_secs();
-        let _ = write!(w, "{}:{:02}:{:02} left", left / 3600, left / 60 % 60, left % 60);
-    };
-    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len}  {rate}  {left}")
-        .unwrap_or_else(|_| ProgressStyle::default_bar())
-        .with_key("rate", rate)
-        .with_key("left", eta);
-    let bar = ProgressBar::new(max_steps.unsigned_abs()).with_style(style).with_position(start.unsigned_abs());
-    bar.reset_eta();
-    bar
-}
-
-/// Each returns the lines that it printed.
-impl Console {
     /// A line of the table, the first one under its head.
     pub fn log(&mut self, row: &Row) -> Vec<String> {
         let line = self.cells(|c| row.get(c.key).and_then(|v| v.as_f64()).map(c.format).unwrap_or_default());
@@ -142,6 +114,24 @@ impl Console {
     pub fn finish(&mut self) {
         self.bar.finish_and_clear();
     }
+}
+
+fn progress_bar(start: i64, max_steps: i64, tokens_per_step: i64) -> ProgressBar {
+    let rate = move |state: &ProgressState, w: &mut dyn std::fmt::Write| {
+        let steps = state.per_sec();
+        let _ = write!(w, "{steps:.1} steps/s, {:.0} tokens/s", steps * tokens_per_step as f64);
+    };
+    let eta = |state: &ProgressState, w: &mut dyn std::fmt::Write| {
+        let left = state.eta().as_secs();
+        let _ = write!(w, "{}:{:02}:{:02} left", left / 3600, left / 60 % 60, left % 60);
+    };
+    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len}  {rate}  {left}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .with_key("rate", rate)
+        .with_key("left", eta);
+    let bar = ProgressBar::new(max_steps.unsigned_abs()).with_style(style).with_position(start.unsigned_abs());
+    bar.reset_eta();
+    bar
 }
 
 #[cfg(test)]

@@ -42,10 +42,6 @@ impl Jsonl {
         let file = OpenOptions::new().create(true).append(true).open(&path).map_err(FileError::at(&path))?;
         Ok(Self { path, file })
     }
-
-    fn write(&mut self, row: &Row) -> Result<(), Error> {
-        Ok(self.file.write_all(line(row).as_bytes()).map_err(FileError::at(&self.path))?)
-    }
 }
 
 fn line(row: &Row) -> String {
@@ -54,11 +50,7 @@ fn line(row: &Row) -> String {
 
 impl Tracker for Jsonl {
     fn log(&mut self, row: &Row) -> Result<(), Error> {
-        self.write(row)
-    }
-
-    fn evaluation(&mut self, row: &Row) -> Result<(), Error> {
-        self.write(row)
+        Ok(self.file.write_all(line(row).as_bytes()).map_err(FileError::at(&self.path))?)
     }
 
     fn rewind(&mut self, run_dir: &Path, step: i64) -> Result<(), Error> {

@@ -32,7 +32,9 @@ pub trait Tracker {
     /// Metrics of a training step.
     fn log(&mut self, row: &Row) -> Result<(), Error>;
     /// Metrics of an evaluation.
-    fn evaluation(&mut self, row: &Row) -> Result<(), Error>;
+    fn evaluation(&mut self, row: &Row) -> Result<(), Error> {
+        self.log(row)
+    }
     /// Whether histograms and texts are wanted: they cost more than numbers.
     fn wants_media(&self) -> bool {
         false

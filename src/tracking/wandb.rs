@@ -31,21 +31,17 @@ impl Wandb {
             run => run.map(Self),
         }
     }
-
-    fn row(&mut self, row: &Row) {
-        let Some(step) = row.get("step").and_then(Value::as_i64) else { return };
-        self.0.log(step, row.iter().filter(|(key, _)| *key != "step").map(|(key, value)| (key, value.clone())));
-    }
 }
 
 impl Tracker for Wandb {
     fn log(&mut self, row: &Row) -> Result<(), Error> {
-        self.row(row);
+        let Some(step) = row.get("step").and_then(Value::as_i64) else { return Ok(()) };
+        self.0.log(step, row.iter().filter(|(key, _)| *key != "step").map(|(key, value)| (key, value.clone())));
         Ok(())
     }
 
     fn evaluation(&mut self, row: &Row) -> Result<(), Error> {
-        self.row(row);
+        self.log(row)?;
         self.0.persist();
         Ok(())
     }

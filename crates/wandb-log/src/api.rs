@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 use crate::key::ApiKey;
 use crate::settings::Settings;
 
+/// Longest wait for the answer to a post of lines.
+const POST_TIMEOUT: Duration = Duration::from_secs(180);
+
 /// A request that failed.
 #[derive(Debug)]
 pub enum Failure {
@@ -30,7 +33,6 @@ pub struct Api {
 }
 
 impl Api {
-    /// Nothing is sent yet.
     pub fn new(settings: &Settings, key: ApiKey) -> Result<Self, String> {
         // reqwest panics without a provider; an error means that the process has one already
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -40,12 +42,12 @@ impl Api {
             .connect_timeout(Duration::from_secs(10))
             .build()
             .map_err(|e| format!("no HTTP client: {}", causes(&e)))?;
-        Ok(Self { client, base: settings.base_url.clone(), host: settings.host_of_base(), key })
+        Ok(Self { client, base: settings.base_url.clone(), host: settings.machine.clone(), key })
     }
 
     /// The lines of a run; the answer is whatever JSON the server says, or null.
-    pub fn file_stream(&self, path: &str, body: String, timeout: Duration) -> Result<Value, Failure> {
-        let text = self.post(path, body, timeout)?;
+    pub fn file_stream(&self, path: &str, body: String) -> Result<Value, Failure> {
+        let text = self.post(path, body, POST_TIMEOUT)?;
         Ok(serde_json::from_str(&text).unwrap_or(Value::Null))
     }
 
@@ -106,12 +108,10 @@ fn causes(error: &dyn std::error::Error) -> String {
     chain.last().map_or_else(|| error.to_string(), ToString::to_string)
 }
 
-/// Statuses that stay what they are, however often one asks; every other 4xx and 5xx may pass.
-const FINAL: [u16; 9] = [400, 401, 403, 404, 409, 410, 413, 422, 501];
-
-/// Whether a status will be the same the next time. Redirections count as final: a post does not follow them.
+/// Whether a status stays what it is, however often one asks; every other may pass. Redirections are final, for a post does
+/// not follow them.
 pub fn is_final(status: u16) -> bool {
-    status < 400 || FINAL.contains(&status)
+    matches!(status, 0..=401 | 403 | 404 | 409 | 410 | 413 | 422 | 501)
 }
 
 /// Waits between tries: each twice the one before, up to a limit, and up to a quarter more, so that a server that comes
@@ -120,17 +120,14 @@ pub fn is_final(status: u16) -> bool {
 pub struct Backoff {
     wait: Duration,
     longest: Duration,
-    /// Failures so far
     pub failures: u32,
 }
 
 impl Backoff {
-    /// Starts with a wait of `first`.
     pub fn new(first: Duration, longest: Duration) -> Self {
         Self { wait: first, longest, failures: 0 }
     }
 
-    /// The wait before the next try.
     pub fn next(&mut self) -> Duration {
         let wait = self.wait.min(self.longest);
         self.wait = wait * 2;

@@ -28,7 +28,6 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// A new file.
     pub fn create(path: &Path) -> io::Result<Self> {
         let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
         file.write_all(&MAGIC)?;

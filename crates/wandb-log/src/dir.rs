@@ -43,7 +43,9 @@ impl RunDir {
         store.append(Kind::Header(Header { version_info: Some(VersionInfo { producer }) }))?;
         store.append(Kind::Run(Box::new(run.clone())))?;
         if run.resume {
-            dir.continues()?;
+            // The server has an earlier part, whose steps count on into this one; sync would number them anew.
+            let state = dir.store().with_extension("wandb.syncstate");
+            fs::write(state, r#"{"starting_step":0,"starting_runtime":0}"#)?;
         }
         Ok((dir, store))
     }
@@ -56,13 +58,6 @@ impl RunDir {
     /// The row of a step that is not over.
     pub fn pending(&self) -> PathBuf {
         self.path.join("pending.json")
-    }
-
-    /// Tells `wandb sync` that the server has an earlier part, whose steps count on into this one. Without this file it
-    /// would number the steps anew.
-    fn continues(&self) -> io::Result<()> {
-        let state = self.store().with_extension("wandb.syncstate");
-        fs::write(state, r#"{"starting_step":0,"starting_runtime":0}"#)
     }
 
     /// Renames a `run-` directory of which the server has nothing, so that `wandb sync` takes it as it is.
@@ -86,7 +81,6 @@ impl RunDir {
         }
     }
 
-    /// Removes the directory.
     pub fn remove(&self) {
         let _ = fs::remove_dir_all(&self.path);
     }

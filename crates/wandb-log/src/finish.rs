@@ -8,7 +8,7 @@ use crate::past::{Sent, copy_from, rows_from};
 use crate::records::{Exit, Items, Kind, RunRecord};
 use crate::remote::Remote;
 use crate::row::{Row, older, step};
-use crate::sender::Ending;
+use crate::sender::{Ending, State};
 use crate::settings::Voice;
 
 impl Live {
@@ -33,34 +33,35 @@ impl Live {
             return self.say(Voice::Quiet, text);
         };
         shared.tell(|state| state.exit = Some(code));
-        let over = loop {
+        loop {
             let answers = shared.lock().answers;
             let state = shared.wait(self.settings.pace.finish, |s| s.ending.is_some() || s.answers != answers);
             if state.ending.is_some() || state.answers == answers {
-                break state;
+                break;
             }
-        };
-        drop(over);
-        let (ending, trouble, sent, remote, age) = shared.tell(|state| {
+        }
+        let mut state = shared.tell(|state| {
             state.cut = true;
-            self.notes.append(&mut state.notes);
-            (state.ending.take(), state.trouble.take(), state.sent, state.remote.take(), state.age)
+            state.clone()
         });
-        let reason = match ending {
+        self.notes.append(&mut state.notes);
+        let reason = match state.ending.take() {
             Some(Ending::Complete) => {
-                let remote = remote.unwrap_or_default();
+                let remote = state.remote.unwrap_or_default();
                 let text = format!("wandb: 🚀 View run {} at: {}", remote.name, remote.url);
                 return self.say(Voice::Normal, text);
             }
             Some(Ending::NoRun(reason) | Ending::Resume(reason) | Ending::Broken(reason)) => reason,
-            None => trouble.unwrap_or_else(|| format!("{} took too long to answer", self.settings.host_of_base())),
+            None => {
+                state.trouble.take().unwrap_or_else(|| format!("{} took too long to answer", self.settings.machine))
+            }
         };
-        self.leave_rest(code, &reason, sent, remote, age);
+        self.leave_rest(code, &reason, &state);
     }
 
     /// What the server has not taken in is left for `wandb sync`.
-    fn leave_rest(&mut self, code: i32, reason: &str, sent: Option<Sent>, remote: Option<Remote>, age: f64) {
-        let (store, position) = (self.dir.store(), sent.map_or(0, |sent| sent.position));
+    fn leave_rest(&mut self, code: i32, reason: &str, state: &State) {
+        let (store, position) = (self.dir.store(), state.sent.map_or(0, |sent| sent.position));
         let steps = rows_from(&store, position).map(|rows| rows.iter().filter_map(step).collect::<Vec<_>>());
         let rows = match steps.as_deref() {
             Ok(steps @ [first, ..]) => {
@@ -70,10 +71,10 @@ impl Live {
             Ok([]) => "the end of the run was not sent".to_owned(),
             Err(e) => format!("{}: {e}", store.display()),
         };
-        let rest = match (sent, remote) {
+        let rest = match (state.sent, &state.remote) {
             // where the server has no line of the run yet, the directory is right as it is
             (Some(sent), Some(remote)) if remote.resumed || sent.position > self.from => {
-                self.write_rest(code, sent, &remote, age)
+                self.write_rest(code, sent, remote, state.age)
             }
             _ => {
                 self.go_offline();
@@ -97,8 +98,10 @@ impl Live {
         let summary: Row = remote.summary.clone().into_iter().chain(older(self.summary.clone(), age)).collect();
         store.append(Kind::Summary(Items::new(&summary))).map_err(io)?;
         store.append(self.exit_record(code)).map_err(io)?;
-        if let Some(sidecar) = sidecar {
-            sidecar.moved(dir.store(), Some(Sent { position: 0, ..sent })).map_err(|e| e.to_string())?;
+        if let Some(mut sidecar) = sidecar {
+            sidecar.store = dir.store();
+            sidecar.sent = Some(Sent { position: 0, ..sent });
+            sidecar.write().map_err(|e| e.to_string())?;
         }
         Ok(dir.sync_command())
     }

@@ -23,7 +23,7 @@ pub struct Lines {
     output: u64,
     events: u64,
     /// The last step that the server has
-    step: Option<i64>,
+    pub step: Option<i64>,
     /// The last line of the history, where it is known
     last: Option<Row>,
     summary: Row,
@@ -41,8 +41,8 @@ pub struct Lines {
 /// What one post carries.
 #[derive(Debug, Default)]
 pub struct Chunk {
-    /// The place in the file up to which it goes
-    pub end: u64,
+    /// What the server has once it has taken this in
+    pub sent: Sent,
     /// Lines that no server would take
     pub too_long: u64,
     history_at: u64,
@@ -75,11 +75,6 @@ impl Lines {
         }
     }
 
-    /// The last step that the server has.
-    pub fn step(&self) -> Option<i64> {
-        self.step
-    }
-
     /// Lines that the server has once it has taken in everything up to `position`.
     pub fn sent(&self, position: u64) -> Sent {
         Sent { position, output: self.output, events: self.events }
@@ -87,15 +82,15 @@ impl Lines {
 
     /// The lines between two places of a file, or as many as a post takes.
     pub fn read(&mut self, store: &Path, from: u64, to: u64) -> io::Result<Chunk> {
-        let mut chunk = Chunk { end: to, ..Chunk::default() };
-        let mut at = from;
+        let mut chunk = Chunk::default();
+        let (mut at, mut upto) = (from, to);
         for record in Reader::open(store, from, Some(to))? {
             let (Some(kind), end) = record? else { continue };
             let size = size(&kind);
             if size > MAX_BYTES {
                 chunk.too_long += 1;
             } else if chunk.bytes + size > MAX_BYTES {
-                chunk.end = at;
+                upto = at;
                 break;
             } else {
                 chunk.bytes += size;
@@ -105,6 +100,7 @@ impl Lines {
         }
         let wanted = std::mem::take(&mut self.first) || !chunk.history.is_empty();
         chunk.summary = wanted.then(|| self.summary.clone());
+        chunk.sent = self.sent(upto);
         Ok(chunk)
     }
 
@@ -153,46 +149,40 @@ impl Lines {
     }
 
     fn event_line(&self, stats: &Stats) -> String {
-        let time = stats.timestamp.map_or(0.0, |time| time.seconds_f64());
-        let mut line = Row::new();
-        line.insert("_wandb".to_owned(), true.into());
-        line.insert("_timestamp".to_owned(), time.into());
-        line.insert("_runtime".to_owned(), (time - self.started + self.age).into());
-        let items = Items { items: stats.items.clone() }.row();
-        line.extend(items.into_iter().map(|(key, value)| (format!("system.{key}"), value)));
-        Value::Object(line).to_string()
+        let time = stats.timestamp.unwrap_or_default().seconds_f64();
+        let mut line = json!({"_wandb": true, "_timestamp": time, "_runtime": time - self.started + self.age});
+        for (key, value) in (Items { items: stats.items.clone() }).row() {
+            line[format!("system.{key}")] = value;
+        }
+        line.to_string()
     }
 }
 
 impl Chunk {
-    /// Whether there is anything in it.
     pub fn is_empty(&self) -> bool {
         self.history.is_empty() && self.output.is_empty() && self.events.is_empty()
     }
 
-    /// The post; with an exit code it is the run's last. `output` and `events` of `sent` are the lines after this
-    /// chunk.
-    pub fn body(&self, sent: Sent, exit: Option<i32>) -> String {
-        let mut files = Row::new();
-        let mut add = |file: &str, offset: u64, lines: Vec<String>| {
+    /// The post; with an exit code it is the run's last.
+    pub fn body(&self, exit: Option<i32>) -> String {
+        let text = |row: &Row| Value::Object(row.clone()).to_string();
+        let files = [
+            ("wandb-history.jsonl", self.history_at, self.history.iter().map(text).collect()),
+            ("wandb-summary.json", 0, self.summary.iter().map(text).collect()),
+            ("wandb-events.jsonl", self.sent.events - self.events.len() as u64, self.events.clone()),
+            ("output.log", self.sent.output - self.output.len() as u64, self.output.clone()),
+        ];
+        let mut body = json!({});
+        for (file, offset, lines) in files {
             if !lines.is_empty() {
-                files.insert(file.to_owned(), json!({"offset": offset, "content": lines}));
+                body["files"][file] = json!({"offset": offset, "content": lines});
             }
-        };
-        let history = self.history.iter().map(|row| Value::Object(row.clone()).to_string());
-        add("wandb-history.jsonl", self.history_at, history.collect());
-        add("wandb-summary.json", 0, self.summary.iter().map(|row| Value::Object(row.clone()).to_string()).collect());
-        add("wandb-events.jsonl", sent.events - self.events.len() as u64, self.events.clone());
-        add("output.log", sent.output - self.output.len() as u64, self.output.clone());
-        let mut body = Row::new();
-        if !files.is_empty() {
-            body.insert("files".to_owned(), files.into());
         }
         if let Some(code) = exit {
-            body.insert("complete".to_owned(), true.into());
-            body.insert("exitcode".to_owned(), code.into());
+            body["complete"] = true.into();
+            body["exitcode"] = code.into();
         }
-        Value::Object(body).to_string()
+        body.to_string()
     }
 }
 

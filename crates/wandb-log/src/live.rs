@@ -61,9 +61,9 @@ impl Live {
         }
         let runtime = self.runtime + self.started.elapsed().as_secs_f64();
         let row = self.pending.get_or_insert_with(|| {
-            let times = [("_runtime", runtime.into()), ("_timestamp", Timestamp::now().seconds_f64().into())];
-            let head = std::iter::once(("_step", Value::from(now))).chain(times);
-            head.map(|(key, value)| (key.to_owned(), value)).collect()
+            let timestamp = Timestamp::now().seconds_f64();
+            let head = [("_step", now.into()), ("_runtime", runtime.into()), ("_timestamp", timestamp.into())];
+            head.map(|(key, value)| (key.to_owned(), value)).into_iter().collect()
         });
         row.extend(metrics);
     }
@@ -103,7 +103,6 @@ impl Live {
         }
     }
 
-    /// W&B takes no step twice: what it has of the steps that come again stays.
     pub fn rewind(&mut self) {
         self.write_pending();
         self.repeats = self.last.as_ref().and_then(step);
@@ -176,9 +175,9 @@ impl Live {
         let sidecar = self.take_sidecar();
         let rename = || {
             self.dir.make_offline().map_err(|e| e.to_string())?;
-            let Some(sidecar) = sidecar else { return Ok(()) };
-            let sent = sidecar.sent;
-            sidecar.moved(self.dir.store(), sent).map_err(|e| e.to_string())
+            let Some(mut sidecar) = sidecar else { return Ok(()) };
+            sidecar.store = self.dir.store();
+            sidecar.write().map_err(|e| e.to_string())
         };
         if let Err(e) = rename() {
             self.say(Voice::Quiet, format!("wandb: {}: {e}", self.dir.store().display()));

@@ -65,19 +65,13 @@ impl Sidecar {
         };
         let sidecar: Self = serde_json::from_str(&text).map_err(|e| {
             let path = path.display();
-            let text =
-                format!("{path} does not say which W&B run to go on with ({e}): remove it, and a new run begins");
-            Error::Resume(text)
+            let advice = "remove it, and a new run begins";
+            Error::Resume(format!("{path} does not say which W&B run to go on with ({e}): {advice}"))
         })?;
         let ours = sidecar.base_url == settings.base_url
             && sidecar.entity == settings.entity
             && sidecar.project == settings.project;
         Ok(ours.then_some(Self { path: settings.resume_file.clone(), ..sidecar }))
-    }
-
-    /// The run goes on in another file, of which the server has this much.
-    pub fn moved(self, store: PathBuf, sent: Option<Sent>) -> Result<(), Error> {
-        Self { store, sent, ..self }.write()
     }
 
     pub fn remove(&self) {
@@ -118,7 +112,7 @@ pub struct Past {
     /// How much of it, where that is known; the place is that of the new file
     pub sent: Option<Sent>,
     /// Its file and the place where the records begin that the server may lack; none where it lacks none
-    unsent: Option<(PathBuf, u64)>,
+    pub unsent: Option<(PathBuf, u64)>,
 }
 
 impl Past {
@@ -148,11 +142,6 @@ impl Past {
             past.unsent = Some((store.clone(), sidecar.sent.map_or(0, |sent| sent.position)));
         }
         Ok(past)
-    }
-
-    /// A part before whose file cannot be read.
-    pub fn unreadable() -> Self {
-        Self { known: true, ..Self::default() }
     }
 
     /// Copies what the server may lack into a new file.

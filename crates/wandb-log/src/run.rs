@@ -15,7 +15,7 @@ use crate::settings::{Mode, Settings};
 /// the server's answer decide. A run that is dropped without `finish` ends with exit code 1: it has failed.
 pub struct Run(
     /// None of a disabled run
-    Option<Box<Live>>,
+    Option<Live>,
 );
 
 impl Run {
@@ -25,7 +25,7 @@ impl Run {
         if settings.mode == Mode::Disabled {
             return Ok(Self(None));
         }
-        Ok(Self(Some(Box::new(Live::start(settings)?))))
+        Ok(Self(Some(Live::start(settings)?)))
     }
 
     /// Metrics of a step: names with numbers, texts or whole JSON trees. What is logged for one step becomes one line
@@ -77,7 +77,7 @@ impl Run {
     }
 
     fn live<T: Default>(&mut self, act: impl FnOnce(&mut Live) -> T) -> T {
-        self.0.as_deref_mut().map(act).unwrap_or_default()
+        self.0.as_mut().map(act).unwrap_or_default()
     }
 }
 

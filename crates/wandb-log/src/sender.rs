@@ -16,8 +16,6 @@ use crate::past::{Sent, Sidecar};
 use crate::remote::{Remote, upsert};
 use crate::settings::{Settings, Voice};
 
-/// Longest wait for the answer to a post.
-const POST_TIMEOUT: Duration = Duration::from_secs(180);
 /// Failures in a row before people are told: a single one is nothing.
 const FAILURES_TO_TELL: u32 = 3;
 
@@ -41,7 +39,7 @@ impl Ending {
 }
 
 /// What the program and the sender tell each other.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct State {
     // The program tells:
     /// Bytes of the file
@@ -133,16 +131,14 @@ impl Sender {
     pub fn spawn(self, key: ApiKey) -> io::Result<()> {
         let shared = self.shared.clone();
         thread::Builder::new().name("wandb-sender".to_owned()).spawn(move || {
-            let ending = match Api::new(&self.settings, key) {
-                Ok(api) => self.send(&api).unwrap_or_else(|ending| ending),
-                Err(reason) => Ending::NoRun(reason),
-            };
-            shared.tell(|state| state.ending = Some(ending));
+            let sent = Api::new(&self.settings, key).map_err(Ending::NoRun).and_then(|api| self.send(&api));
+            shared.tell(|state| state.ending = Some(sent.err().unwrap_or(Ending::Complete)));
         })?;
         Ok(())
     }
 
-    fn send(&self, api: &Api) -> Result<Ending, Ending> {
+    /// Everything up to the end of the run; an error is how it ended otherwise.
+    fn send(&self, api: &Api) -> Result<(), Ending> {
         let remote = self.create(api)?;
         let mut lines = Lines::new(&remote, self.sent, self.started, self.runtime);
         let mut from = self.from;
@@ -150,7 +146,7 @@ impl Sender {
             state.age = lines.age;
             state.took(lines.sent(from));
             state.say(Voice::Normal, format!("wandb: 🚀 View run {} at: {}", remote.name, remote.url));
-            if let Some(step) = lines.step() {
+            if let Some(step) = lines.step {
                 let text = "wandb: the run goes on: the server has its steps up to";
                 state.say(Voice::Normal, format!("{text} {step}, which are not sent again"));
             }
@@ -162,18 +158,17 @@ impl Sender {
             let chunk = lines.read(&self.store, from, to).map_err(|e| {
                 Ending::Broken(format!("{} cannot be read: {e}", self.store.display())) // what was sent stays sent
             })?;
-            let last = exit.filter(|_| chunk.end == to);
-            let sent = lines.sent(chunk.end);
+            let last = exit.filter(|_| chunk.sent.position == to);
             let lively = last_post.is_some_and(|at| at.elapsed() < self.settings.pace.heartbeat);
             if last.is_some() || !chunk.is_empty() || !lively {
-                let answer = self.post(api, &remote.path, &chunk, sent, last)?;
+                let answer = self.post(api, &remote.path, &chunk, last)?;
                 last_post = Some(Instant::now());
                 self.hear(&answer, &chunk);
             }
-            from = chunk.end;
-            self.acknowledge(sent)?;
+            from = chunk.sent.position;
+            self.acknowledge(chunk.sent)?;
             if last.is_some() {
-                return Ok(Ending::Complete);
+                return Ok(());
             }
         }
     }
@@ -214,12 +209,12 @@ impl Sender {
     }
 
     /// Posts a chunk until the server takes it: the same bytes each time.
-    fn post(&self, api: &Api, path: &str, chunk: &Chunk, sent: Sent, exit: Option<i32>) -> Result<Value, Ending> {
+    fn post(&self, api: &Api, path: &str, chunk: &Chunk, exit: Option<i32>) -> Result<Value, Ending> {
         let pace = &self.settings.pace;
         let mut backoff = Backoff::new(pace.first_retry, pace.longest_retry);
-        let body = chunk.body(sent, exit);
+        let body = chunk.body(exit);
         loop {
-            let (reason, after) = match api.file_stream(path, body.clone(), POST_TIMEOUT) {
+            let (reason, after) = match api.file_stream(path, body.clone()) {
                 Ok(answer) => return Ok(answer),
                 Err(Failure::Final(reason) | Failure::Resume(reason)) => return Err(Ending::Broken(reason)),
                 Err(Failure::Passing(reason, after)) => (reason, after),
@@ -240,8 +235,7 @@ impl Sender {
     fn pause(&self, wait: Duration, asked_for: bool) -> Result<(), Ending> {
         let over = self.shared.lock().exit.is_some();
         let state = self.shared.wait(wait, |state| state.cut || (!asked_for && !over && state.exit.is_some()));
-        // The end may have taken the reason with it; nothing is sent after it in any case.
-        if state.cut { Err(state.trouble.clone().map_or_else(Ending::cut, Ending::Broken)) } else { Ok(()) }
+        if state.cut { Err(Ending::cut()) } else { Ok(()) }
     }
 
     /// What the answer to a post says to people.

@@ -106,6 +106,8 @@ pub struct Settings {
     pub(crate) host: String,
     /// The server, without a slash at the end
     pub(crate) base_url: String,
+    /// The server's name for people and in a netrc file: its host, with the port where the address has one
+    pub(crate) machine: String,
     /// The pages people look at
     pub(crate) app_url: String,
     /// The key, or why there is none
@@ -129,7 +131,12 @@ impl Settings {
         let base_url = base_url.trim_end_matches('/').to_owned();
         let url = Url::parse(&base_url).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
         let url = url.ok_or_else(|| wrong("base_url", &base_url, "an address such as https://api.wandb.ai"))?;
-        let app_url = sources.get("app_url").unwrap_or_else(|| app_url(&base_url));
+        let host = url.host_str().unwrap_or_default();
+        let machine = url.port().map_or(host.to_owned(), |port| format!("{host}:{port}"));
+        let app_url = sources.get("app_url").unwrap_or_else(|| match base_url.as_str() {
+            DEFAULT_BASE_URL => "https://wandb.ai".to_owned(),
+            _ => base_url.replacen("://api.", "://app.", 1),
+        });
         let tags = sources.var("WANDB_TAGS").map(|text| text.split(',').map(str::to_owned).collect());
         Ok(Self {
             mode: mode(&sources)?,
@@ -147,8 +154,9 @@ impl Settings {
             resume_file: None,
             client: concat!("wandb-log/", env!("CARGO_PKG_VERSION")).to_owned(),
             host: sources.var("WANDB_HOST").or_else(sysinfo::System::host_name).unwrap_or_default(),
-            key: find_key(&sources, &url),
+            key: find_key(&sources, &machine),
             base_url,
+            machine,
             app_url: app_url.trim_end_matches('/').to_owned(),
             voice: match (sources.flag("silent")?, sources.flag("quiet")?) {
                 (true, _) => Voice::Silent,
@@ -178,11 +186,6 @@ impl Settings {
         Ok(())
     }
 
-    /// The server's name for people.
-    pub(crate) fn host_of_base(&self) -> String {
-        Url::parse(&self.base_url).map_or_else(|_| self.base_url.clone(), |url| machine(&url))
-    }
-
     /// With [`Resume::Auto`]: names the last run that did not finish.
     pub(crate) fn auto_file(&self) -> Option<PathBuf> {
         (self.resume == Resume::Auto).then(|| self.dir.join("wandb-resume.json"))
@@ -190,19 +193,23 @@ impl Settings {
 }
 
 fn mode(sources: &Sources) -> Result<Mode, Error> {
-    let words = [
-        ("online", Mode::Online),
-        ("run", Mode::Online),
-        ("offline", Mode::Offline),
-        ("dryrun", Mode::Offline),
-        ("disabled", Mode::Disabled),
-    ];
-    sources.choice("mode", Mode::Online, &words, "online, offline or disabled")
+    match sources.get("mode").as_deref() {
+        None | Some("online" | "run") => Ok(Mode::Online),
+        Some("offline" | "dryrun") => Ok(Mode::Offline),
+        Some("disabled") => Ok(Mode::Disabled),
+        Some(other) => Err(wrong("mode", other, "online, offline or disabled")),
+    }
 }
 
 fn resume(sources: &Sources) -> Result<Resume, Error> {
-    let words = [("allow", Resume::Allow), ("must", Resume::Must), ("never", Resume::Never), ("auto", Resume::Auto)];
-    sources.choice("resume", Resume::Unset, &words, "allow, must, never or auto")
+    match sources.get("resume").as_deref() {
+        None => Ok(Resume::Unset),
+        Some("allow") => Ok(Resume::Allow),
+        Some("must") => Ok(Resume::Must),
+        Some("never") => Ok(Resume::Never),
+        Some("auto") => Ok(Resume::Auto),
+        Some(other) => Err(wrong("resume", other, "allow, must, never or auto")),
+    }
 }
 
 fn pace(sources: &Sources) -> Result<Pace, Error> {
@@ -219,24 +226,9 @@ fn pace(sources: &Sources) -> Result<Pace, Error> {
     })
 }
 
-/// Where the pages of a server are.
-fn app_url(base_url: &str) -> String {
-    match base_url {
-        DEFAULT_BASE_URL => "https://wandb.ai".to_owned(),
-        _ => base_url.replacen("://api.", "://app.", 1),
-    }
-}
-
-/// Host, with the port where the address has one: the name in a netrc file.
-fn machine(url: &Url) -> String {
-    let host = url.host_str().unwrap_or_default();
-    url.port().map_or(host.to_owned(), |port| format!("{host}:{port}"))
-}
-
 /// Environment, netrc, settings files, in this order.
-fn find_key(sources: &Sources, url: &Url) -> Result<ApiKey, String> {
-    let machine = machine(url);
-    let in_netrc = || netrc_password(&fs::read_to_string(sources.netrc()?).ok()?, &machine);
+fn find_key(sources: &Sources, machine: &str) -> Result<ApiKey, String> {
+    let in_netrc = || netrc_password(&fs::read_to_string(sources.netrc()?).ok()?, machine);
     match sources.var("WANDB_API_KEY").or_else(in_netrc).or_else(|| sources.get("api_key")) {
         Some(key) => ApiKey::new(&key),
         None => Err(format!("no API key for {machine}: set WANDB_API_KEY or run `wandb login`")),

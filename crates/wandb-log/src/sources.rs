@@ -37,13 +37,6 @@ impl<'a> Sources<'a> {
         self.vars.get(name).filter(|value| !value.is_empty()).cloned()
     }
 
-    /// One of several words, which are listed in `expected` for people.
-    pub fn choice<T: Copy>(&self, name: &str, unset: T, words: &[(&str, T)], expected: &str) -> Result<T, Error> {
-        let Some(text) = self.get(name) else { return Ok(unset) };
-        let found = words.iter().find(|(word, _)| *word == text);
-        found.map(|(_, meaning)| *meaning).ok_or_else(|| wrong(name, &text, expected))
-    }
-
     pub fn flag(&self, name: &str) -> Result<bool, Error> {
         match self.get(name).unwrap_or_default().to_lowercase().as_str() {
             "" | "0" | "false" => Ok(false),

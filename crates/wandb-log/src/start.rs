@@ -26,7 +26,8 @@ impl Live {
     pub fn start(settings: Settings) -> Result<Self, Error> {
         let (id, old) = choose_id(&settings)?;
         let went_on = old.is_some();
-        let (past, damage) = old.map_or_else(Default::default, read_past);
+        let mut notes = Vec::new();
+        let past = old.map_or_else(Past::default, |old| read_past(&old, &mut notes));
         let key = (settings.mode == Mode::Online).then(|| settings.key.clone());
         let io = Error::io(&settings.dir);
         let run = run_record(&settings, &id, past.known);
@@ -54,7 +55,7 @@ impl Live {
             repeats: past.last.as_ref().and_then(step),
             last: past.last,
             summary: past.summary,
-            notes: damage.into_iter().collect(),
+            notes,
             told: HashSet::new(),
             finished: false,
         };
@@ -129,14 +130,12 @@ fn choose_id(settings: &Settings) -> Result<(String, Option<Sidecar>), Error> {
 }
 
 /// A damaged file of an earlier part does not keep the run from going on.
-fn read_past(old: Sidecar) -> (Past, Option<(Voice, String)>) {
-    match Past::read(&old) {
-        Ok(past) => (past, None),
-        Err(e) => {
-            let text = format!("wandb: {} cannot be read ({e}): what it has is not sent again", old.store.display());
-            (Past::unreadable(), Some((Voice::Quiet, text)))
-        }
-    }
+fn read_past(old: &Sidecar, notes: &mut Vec<(Voice, String)>) -> Past {
+    Past::read(old).unwrap_or_else(|e| {
+        let text = format!("wandb: {} cannot be read ({e}): what it has is not sent again", old.store.display());
+        notes.push((Voice::Quiet, text));
+        Past { known: true, ..Past::default() }
+    })
 }
 
 fn run_record(settings: &Settings, id: &str, resume: bool) -> RunRecord {

@@ -88,7 +88,6 @@ pub struct Metadata {
     pub plugin_data: Option<PluginData>,
 }
 
-/// A plugin.
 #[derive(Clone, PartialEq, Message)]
 pub struct PluginData {
     #[prost(string, tag = "1")]
@@ -101,12 +100,10 @@ impl Event {
         Self { file_version: Some("brain.Event:2".to_owned()), ..Self::now(0) }
     }
 
-    /// A session begins.
     pub fn start(step: i64) -> Self {
         Self { session_log: Some(SessionLog { status: START }), ..Self::now(step) }
     }
 
-    /// What there is to show of a step.
     pub fn summary(step: i64, value: Vec<Value>) -> Self {
         Self { summary: Some(Summary { value }), ..Self::now(step) }
     }
@@ -122,7 +119,6 @@ impl Value {
         Self { tag: tag.to_owned(), simple_value: Some(value as f32), ..Self::default() }
     }
 
-    /// A histogram.
     pub fn histogram(tag: &str, histogram: Histogram) -> Self {
         Self { tag: tag.to_owned(), histo: Some(histogram), ..Self::default() }
     }

@@ -49,14 +49,6 @@ impl TensorBoard {
     fn write(&mut self, event: &Event) -> Result<(), Error> {
         Ok(self.file.write_all(&record::frame(&event.encode_to_vec())).map_err(FileError::at(&self.path))?)
     }
-
-    /// A point for each number of a row. There is none for a null (NaN, infinity): the curve goes straight on to the next.
-    fn scalars(&mut self, row: &Row) -> Result<(), Error> {
-        let step = row.get("step").and_then(|s| s.as_i64()).unwrap_or_default();
-        let numbers = row.iter().filter(|(name, _)| *name != "step");
-        let points = numbers.filter_map(|(name, value)| value.as_f64().map(|value| Value::scalar(name, value)));
-        self.write(&Event::summary(step, points.collect()))
-    }
 }
 
 /// Now, in seconds since 1970, but later than the run's other files: they are read in the order of their names.
@@ -78,12 +70,12 @@ fn verbatim(text: &str) -> String {
 }
 
 impl Tracker for TensorBoard {
+    /// A point for each number of a row. There is none for a null (NaN, infinity): the curve goes straight on to the next.
     fn log(&mut self, row: &Row) -> Result<(), Error> {
-        self.scalars(row)
-    }
-
-    fn evaluation(&mut self, row: &Row) -> Result<(), Error> {
-        self.scalars(row)
+        let step = row.get("step").and_then(|s| s.as_i64()).unwrap_or_default();
+        let numbers = row.iter().filter(|(name, _)| *name != "step");
+        let points = numbers.filter_map(|(name, value)| value.as_f64().map(|value| Value::scalar(name, value)));
+        self.write(&Event::summary(step, points.collect()))
     }
 
     fn rewind(&mut self, run_dir: &Path, step: i64) -> Result<(), Error> {
