@@ -55,23 +55,14 @@ impl fmt::Display for Interval {
 
 /// What a key accepts.
 #[derive(Debug, Clone, Copy)]
+#[allow(missing_docs, reason = "the bounds have one name each")]
 pub enum Kind {
     /// `true` or `false`.
     Bool,
     /// An integer from `min` to `max`.
-    Int {
-        /// The least.
-        min: i64,
-        /// The greatest.
-        max: i64,
-    },
+    Int { min: i64, max: i64 },
     /// One or more integers, each from `min` to `max`: `[0, 1, 2]` or `0,1,2`.
-    Ints {
-        /// The least.
-        min: i64,
-        /// The greatest.
-        max: i64,
-    },
+    Ints { min: i64, max: i64 },
     /// A float in an interval.
     Float(Interval),
     /// Any text, taken as typed.
