@@ -5,8 +5,6 @@ mod container;
 mod dtype;
 mod element;
 mod error;
-#[cfg(feature = "tch")]
-mod kind;
 mod lazy;
 mod object;
 mod pickle;
