@@ -9,7 +9,6 @@ mod lazy;
 mod object;
 mod pickle;
 mod record;
-mod sibling;
 mod tensor;
 mod view;
 
