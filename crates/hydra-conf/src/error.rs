@@ -72,9 +72,8 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
-    /// A key that does not exist, with the known ones that look like it.
-    pub(crate) fn unknown_key(key: &str, nearest: Vec<String>) -> Self {
-        Self::UnknownKey { key: key.to_owned(), place: None, nearest }
+    pub(crate) fn in_file(file: &str, problem: impl Into<String>) -> Self {
+        Self::File { file: file.to_owned(), problem: problem.into() }
     }
 }
 

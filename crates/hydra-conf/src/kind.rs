@@ -89,6 +89,14 @@ impl Kind {
     pub(crate) fn is_textual(self) -> bool {
         matches!(self, Self::Text | Self::Path)
     }
+
+    /// Lists of it, for integers.
+    const fn listed(self) -> Self {
+        match self {
+            Self::Int { min, max } => Self::Ints { min, max },
+            other => other,
+        }
+    }
 }
 
 impl fmt::Display for Kind {
@@ -161,10 +169,7 @@ macro_rules! integers {
         }
 
         impl Setting for Vec<$int> {
-            const KIND: Kind = match <$int>::KIND {
-                Kind::Int { min, max } => Kind::Ints { min, max },
-                other => other,
-            };
+            const KIND: Kind = <$int>::KIND.listed();
         }
 
         impl<R: RangeBounds<$int>> Limit<$int> for R {
@@ -186,10 +191,7 @@ macro_rules! integers {
 
         impl<R: RangeBounds<$int>> Limit<Vec<$int>> for R {
             fn kind(self) -> Kind {
-                match Limit::<$int>::kind(self) {
-                    Kind::Int { min, max } => Kind::Ints { min, max },
-                    other => other,
-                }
+                Limit::<$int>::kind(self).listed()
             }
         }
     )+};
