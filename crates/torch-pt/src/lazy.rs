@@ -14,8 +14,7 @@ use crate::container::{Place, Reader};
 use crate::dtype::DType;
 use crate::error::{Error, Fault};
 use crate::object::Object;
-use crate::pickle::decode;
-use crate::record::StorageRecord;
+use crate::pickle::{StorageRecord, decode};
 use crate::tensor::{Storage, TensorRef};
 use crate::view::{View, find_storage};
 

@@ -8,7 +8,6 @@ mod error;
 mod lazy;
 mod object;
 mod pickle;
-mod record;
 mod tensor;
 mod view;
 
