@@ -91,15 +91,13 @@ impl<R: Read + Seek> Reader<R> {
 
     /// Files from before PyTorch 2.1 do not say; they are little-endian like the machines of their time.
     fn check_byte_order(&mut self) -> Result<()> {
-        if self.index("byteorder").is_none() {
-            return Ok(());
+        if self.index("byteorder").is_some() {
+            let order = self.entry("byteorder")?;
+            if order != b"little" {
+                return Err(Fault::ByteOrder { found: shown(&String::from_utf8_lossy(&order)) });
+            }
         }
-        let order = self.entry("byteorder")?;
-        if order == b"little" {
-            return Ok(());
-        }
-        let found = shown(&String::from_utf8_lossy(&order));
-        Err(Fault::ByteOrder { found })
+        Ok(())
     }
 
     /// By the name's own bytes: `index_for_name` would decode every name of the archive for one that is not there.
@@ -120,21 +118,21 @@ impl<R: Read + Seek> Reader<R> {
     /// Where an entry's bytes lie, and what their checksum should be.
     pub(crate) fn place(&mut self, name: &str) -> Result<Place> {
         let index = self.find(name)?;
-        let entry = self.zip.by_index_raw(index).map_err(|error| damaged(name, error.to_string()))?;
-        let start = entry.data_start().ok_or_else(|| damaged(name, "it is nowhere".to_owned()))?;
+        let entry = self.zip.by_index_raw(index).map_err(|error| damaged(name, error))?;
+        let start = entry.data_start().ok_or_else(|| damaged(name, "it is nowhere"))?;
         Ok(Place { range: start..start.saturating_add(entry.size()), checksum: entry.crc32() })
     }
 
     /// An entry's bytes, their checksum verified. Its size was found to lie within the file's.
     pub(crate) fn entry(&mut self, name: &str) -> Result<Vec<u8>> {
         let index = self.find(name)?;
-        let mut entry = self.zip.by_index(index).map_err(|error| damaged(name, error.to_string()))?;
+        let mut entry = self.zip.by_index(index).map_err(|error| damaged(name, error))?;
         let size = entry.size();
         let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
-        entry.read_to_end(&mut bytes).map_err(|error| damaged(name, error.to_string()))?;
+        entry.read_to_end(&mut bytes).map_err(|error| damaged(name, error))?;
         match bytes.len() as u64 == size {
             true => Ok(bytes),
-            false => Err(damaged(name, "it ends too early".to_owned())),
+            false => Err(damaged(name, "it ends too early")),
         }
     }
 }
@@ -150,16 +148,16 @@ impl Place {
     /// The bytes of the entry `name` in a file's, their checksum verified if that is asked for.
     pub(crate) fn bytes<'a>(&self, file: &'a [u8], name: &str, verify: bool) -> Result<&'a [u8]> {
         let [start, end] = [self.range.start, self.range.end].map(|at| usize::try_from(at).unwrap_or(usize::MAX));
-        let bytes = file.get(start..end).ok_or_else(|| damaged(name, "it ends too early".to_owned()))?;
+        let bytes = file.get(start..end).ok_or_else(|| damaged(name, "it ends too early"))?;
         if verify && crc32fast::hash(bytes) != self.checksum {
-            return Err(damaged(name, "Invalid checksum".to_owned()));
+            return Err(damaged(name, "Invalid checksum"));
         }
         Ok(bytes)
     }
 }
 
-fn damaged(name: &str, reason: String) -> Fault {
-    Fault::DamagedEntry { entry: shown(name), reason }
+fn damaged(name: &str, reason: impl ToString) -> Fault {
+    Fault::DamagedEntry { entry: shown(name), reason: reason.to_string() }
 }
 
 fn broken(error: ZipError) -> Fault {
