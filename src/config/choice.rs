@@ -1,8 +1,6 @@
 //! Settings that take one of a few words.
 
-use hydra_conf::choice;
-
-choice! {
+hydra_conf::choice! {
     /// Where the negatives of contrastive divergence come from.
     pub enum ContrastiveType {
         /// Short chains that start at the batch (CD-k).
@@ -12,9 +10,7 @@ choice! {
         /// Parallel persistent chains with random restarts (Fast PCD).
         FastPcd = "fast_pcd",
     }
-}
 
-choice! {
     /// What thinking descends.
     pub enum EnergyFamily {
         /// The original's: the expected energy of the next token.
@@ -26,9 +22,7 @@ choice! {
         /// A scalar from a transformer that reads the prediction in its place (Energy-Based Transformers).
         Ebt = "ebt",
     }
-}
 
-choice! {
     /// Which weights follow the text that is read.
     pub enum ContextWeights {
         /// All of them.
@@ -36,9 +30,7 @@ choice! {
         /// The energy head alone: no backward pass through the transformer.
         Head = "head",
     }
-}
 
-choice! {
     /// How the energies of the positions are reduced to the one that refinement descends.
     pub enum RefineReduction {
         /// The original's: the step shrinks with batch times length.
@@ -46,9 +38,7 @@ choice! {
         /// Every position descends its own energy.
         Sum = "sum",
     }
-}
 
-choice! {
     /// Which token's energy contrastive divergence lowers at position t.
     pub enum ContrastiveEnergy {
         /// The original's: the token at t, which was just read.
@@ -56,9 +46,7 @@ choice! {
         /// The token to be predicted, from the hidden states the loss already has.
         NextToken = "next_token",
     }
-}
 
-choice! {
     /// The precision of a forward pass.
     pub enum Dtype {
         /// 32-bit floats.
@@ -66,9 +54,7 @@ choice! {
         /// bfloat16 where it is safe.
         Bfloat16 = "bfloat16",
     }
-}
 
-choice! {
     /// What happens in a training step that holds NaN or infinity.
     pub enum OnNonfinite {
         /// The run ends with an error.
@@ -78,9 +64,7 @@ choice! {
         /// The run goes back to the last good checkpoint, and takes the text in another order.
         Rollback = "rollback",
     }
-}
 
-choice! {
     /// How text is generated.
     pub enum Mode {
         /// System 2: refine the logits before each token.
@@ -88,9 +72,7 @@ choice! {
         /// System 1: the transformer's logits as they are.
         Fast = "fast",
     }
-}
 
-choice! {
     /// What happens to the window of a generation when it is full.
     pub enum Context {
         /// The original's: it slides by one, so that every position moves and all of it is read again.
@@ -98,9 +80,7 @@ choice! {
         /// The newest half stays, and is read once.
         Rolling = "rolling",
     }
-}
 
-choice! {
     /// Which part of the text is evaluated.
     pub enum Split {
         /// The last tenth, which training never saw.
@@ -108,9 +88,7 @@ choice! {
         /// The first nine tenths.
         Train = "train",
     }
-}
 
-choice! {
     /// What `viz` draws.
     pub enum VizMode {
         /// Expected energy over the plane of the path's first two principal components.
@@ -134,9 +112,7 @@ choice! {
         /// Every one, and a page with all of them.
         All = "all",
     }
-}
 
-choice! {
     /// Which files a picture is written to.
     pub enum PictureFormat {
         /// Pixels, at twice the density of the screen's.

@@ -1,7 +1,7 @@
 //! Settings that take one of a few words.
 
-/// Declares an enum whose variants are written, in YAML and on the command line, as the given words. The enum knows its
-/// words, so that errors list them. Your crate needs `serde` with its feature `derive`.
+/// Declares enums whose variants are written, in YAML and on the command line, as the given words. An enum knows its words, so
+/// that errors list them. Your crate needs `serde` with its feature `derive`.
 ///
 /// ```
 /// hydra_conf::choice! {
@@ -19,7 +19,9 @@
 /// ```
 #[macro_export]
 macro_rules! choice {
-    ($(#[$doc:meta])* $vis:vis enum $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+    ($(
+        $(#[$doc:meta])* $vis:vis enum $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal),+ $(,)? }
+    )+) => {$(
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, ::serde::Serialize, ::serde::Deserialize)]
         $vis enum $name {
@@ -47,5 +49,5 @@ macro_rules! choice {
         impl $crate::Setting for $name {
             const KIND: $crate::Kind = $crate::Kind::Choice(Self::NAMES);
         }
-    };
+    )+};
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-use crate::compose::{self, Job};
+use crate::compose::{Job, job};
 use crate::error::ConfigError;
 use crate::files::Files;
 use crate::help;
@@ -68,11 +68,10 @@ pub fn parse<T: Root>(
     let multirun = matches.get_flag("multirun");
     let overrides = overrides(&matches);
     if matches.get_flag("help") {
-        return help::page::<T>(command, &files, &known, &overrides.unwrap_or_default()).map(Action::Print);
+        return help::page::<T>(command, &files, &overrides.unwrap_or_default()).map(Action::Print);
     }
     let runs = if multirun { product(&overrides?)? } else { vec![overrides?] };
-    let jobs =
-        runs.iter().map(|overrides| compose::job(&files, &known, overrides)).collect::<Result<Vec<Job<T>>, _>>()?;
+    let jobs = runs.iter().map(|overrides| job(&files, overrides)).collect::<Result<Vec<Job<T>>, _>>()?;
     if matches.get_flag("cfg") {
         return Ok(Action::Print(configurations(&jobs, multirun)));
     }

@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 use serde_yaml::{Mapping, Value};
 
 use crate::error::ConfigError;
-use crate::files::{Entry, Files, Layer};
+use crate::files::{Entry, Files, Group, Layer};
 use crate::overrides::{Override, Verb};
 use crate::root::Root;
 use crate::schema::Schema;
+use crate::section::dotted;
 use crate::value::{Tree, refers, show};
 use crate::{interpolate, suggest};
 
@@ -24,41 +25,48 @@ pub struct Job<T> {
     pub notices: Vec<String>,
 }
 
-/// What the files say, before anything typed.
-#[derive(Debug)]
+/// What files and overrides lead to.
 pub(crate) struct Composed {
-    /// The values.
+    /// The values, checked, their references replaced.
     pub tree: Tree,
-    /// The groups in order, with the option that is chosen where one is.
-    pub groups: Vec<(String, Option<String>)>,
+    /// The groups in order.
+    pub groups: Vec<Group>,
+    /// What the user should be told.
+    notices: Vec<String>,
 }
 
 /// Composes the configuration of one job.
-pub(crate) fn job<T: Root>(files: &Files, known: &Schema, overrides: &[Override]) -> Result<Job<T>, ConfigError> {
-    let (composed, mut typed) = layers(files, known, overrides)?;
-    let notices = T::settle(&mut typed, &composed.tree)?;
-    let mut tree = composed.tree;
-    tree.extend(typed);
-    let config: T = build(known, &tree, T::FILE)?;
+pub(crate) fn job<T: Root>(files: &Files, overrides: &[Override]) -> Result<Job<T>, ConfigError> {
+    let Composed { tree, notices, .. } = compose::<T>(files, overrides)?;
+    let config: T = build(files.known, &tree)?;
     config.relations()?;
     Ok(Job { config, overrides: overrides.iter().map(Override::to_string).collect(), notices })
 }
 
-/// What the files say and what was typed.
-pub(crate) fn layers(files: &Files, known: &Schema, overrides: &[Override]) -> Result<(Composed, Tree), ConfigError> {
-    let mut composer = Composer { files, known, root: files.root()?, tree: Tree::new() };
-    let mut groups = composer.groups();
+/// Lays what was typed over what the files say.
+pub(crate) fn compose<T: Root>(files: &Files, overrides: &[Override]) -> Result<Composed, ConfigError> {
+    let root = files.root()?;
+    let mut groups = root.groups();
     let mut keys = Vec::new();
     for item in overrides {
         match groups.iter_mut().find(|(group, _)| *group == item.key) {
-            Some((group, option)) => *option = choice(files, &composer.root, group, item)?,
+            Some((group, option)) => *option = choice(files, &root, group, item)?,
             None => keys.push(item),
         }
     }
-    composer.lay_all(&groups)?;
-    let mut tree = composer.tree;
-    let typed = typed(known, &groups, &mut tree, &keys)?;
-    Ok((Composed { tree, groups }, typed))
+    let mut composer = Composer { files, known: files.known, groups, tree: Tree::new() };
+    composer.lay_all(root)?;
+    let mut typed = composer.typed(&keys)?;
+    let Composer { mut tree, groups, .. } = composer;
+    let notices = T::settle(&mut typed, &tree)?;
+    tree.extend(typed);
+    let mut tree = interpolate::resolve(files.known, &tree)?;
+    for (name, value) in &mut tree {
+        if let Some(key) = files.known.key(name) {
+            *value = key.check(name, value)?;
+        }
+    }
+    Ok(Composed { tree, groups, notices })
 }
 
 /// The option that an override chooses in a group.
@@ -87,40 +95,35 @@ fn choice(files: &Files, root: &Layer, group: &str, item: &Override) -> Result<O
 struct Composer<'a> {
     files: &'a Files<'a>,
     known: &'a Schema,
-    root: Layer,
+    groups: Vec<Group>,
     tree: Tree,
 }
 
 impl Composer<'_> {
-    /// The groups of the program's file, with their defaults.
-    fn groups(&self) -> Vec<(String, Option<String>)> {
-        let named = self.root.defaults.iter().filter_map(|entry| match entry {
-            Entry::Group(group, option) => Some((group.clone(), option.clone())),
-            _ => None,
-        });
-        named.collect()
-    }
-
     /// Lays the chosen options of the sections, the program's own keys, then the presets: those groups that are no
     /// section of the configuration. Presets come last so that they win over the groups wherever they are typed.
-    fn lay_all(&mut self, groups: &[(String, Option<String>)]) -> Result<(), ConfigError> {
-        for entry in &self.root.defaults {
+    fn lay_all(&mut self, root: Layer) -> Result<(), ConfigError> {
+        for entry in &root.defaults {
             if let Entry::Option(name) = entry {
                 let problem = format!("`{name}` in the defaults list names no group; write `group: {name}`");
-                return Err(ConfigError::File { file: self.root.label.clone(), problem });
+                return Err(ConfigError::in_file(&root.label, problem));
             }
         }
-        let label = self.root.label.clone();
-        let entries = self.root.defaults.clone();
-        for entry in &entries {
+        let groups = self.groups.clone();
+        let mut own = vec![root.declared, root.keys];
+        for entry in root.defaults.iter().chain([&Entry::Own]) {
             match entry {
-                Entry::Own => self.lay_own(&label)?,
-                Entry::Group(group, _) if self.known.has_section(group) => self.lay_chosen(groups, group)?,
+                // Once: where the list says `_self_` first, or at its end.
+                Entry::Own => own.drain(..).try_for_each(|keys| self.lay(&root.label, "", keys))?,
+                Entry::Group(group, _) if self.known.has_section(group) => {
+                    if let Some((_, Some(option))) = groups.iter().find(|(name, _)| name == group) {
+                        self.lay_option(group, option, &mut Vec::new())?;
+                    }
+                }
                 _ => {}
             }
         }
-        self.lay_own(&label)?;
-        for (group, option) in groups {
+        for (group, option) in &groups {
             if let (Some(option), false) = (option, self.known.has_section(group)) {
                 self.lay_preset(group, option)?;
             }
@@ -128,28 +131,11 @@ impl Composer<'_> {
         Ok(())
     }
 
-    /// Lays the program's own keys, once.
-    fn lay_own(&mut self, label: &str) -> Result<(), ConfigError> {
-        let (declared, keys) = (std::mem::take(&mut self.root.declared), std::mem::take(&mut self.root.keys));
-        self.lay(label, "", declared)?;
-        self.lay(label, "", keys)
-    }
-
-    fn lay_chosen(&mut self, groups: &[(String, Option<String>)], group: &str) -> Result<(), ConfigError> {
-        match groups.iter().find(|(name, _)| name == group) {
-            Some((_, Some(option))) => self.lay_option(group, option, &mut Vec::new()),
-            _ => Ok(()),
-        }
-    }
-
     /// Lays an option of a group over the options it starts from.
     fn lay_option(&mut self, group: &str, option: &str, open: &mut Vec<String>) -> Result<(), ConfigError> {
         let layer = self.option(group, option)?;
         if open.iter().any(|name| name == option) {
-            return Err(ConfigError::File {
-                file: layer.label,
-                problem: "its defaults list leads back to itself".to_owned(),
-            });
+            return Err(ConfigError::in_file(&layer.label, "its defaults list leads back to itself"));
         }
         open.push(option.to_owned());
         for entry in &layer.defaults {
@@ -157,10 +143,8 @@ impl Composer<'_> {
                 Entry::Option(name) => self.lay_option(group, name, open)?,
                 Entry::Own => {}
                 Entry::Group(..) => {
-                    return Err(ConfigError::File {
-                        file: layer.label,
-                        problem: format!("its defaults list may name options of {group} only"),
-                    });
+                    let problem = format!("its defaults list may name options of {group} only");
+                    return Err(ConfigError::in_file(&layer.label, problem));
                 }
             }
         }
@@ -186,10 +170,7 @@ impl Composer<'_> {
 
     fn option(&self, group: &str, option: &str) -> Result<Layer, ConfigError> {
         let plain = option.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'));
-        let layer = match plain {
-            true => self.files.option(group, option)?,
-            false => None,
-        };
+        let layer = if plain { self.files.option(group, option)? } else { None };
         layer.ok_or_else(|| ConfigError::UnknownOption {
             group: group.to_owned(),
             option: option.to_owned(),
@@ -201,12 +182,8 @@ impl Composer<'_> {
     fn lay(&mut self, label: &str, section: &str, keys: Vec<(String, Value)>) -> Result<(), ConfigError> {
         let mut laid = Tree::new();
         for (key, value) in keys {
-            let name = match section {
-                "" => key,
-                _ => format!("{section}.{key}"),
-            };
-            let empty = value.as_mapping().is_some_and(Mapping::is_empty);
-            if empty && self.known.has_section(&name) {
+            let name = dotted(section, &key);
+            if value.as_mapping().is_some_and(Mapping::is_empty) && self.known.has_section(&name) {
                 continue;
             }
             let Some(key) = self.known.key(&name) else {
@@ -216,140 +193,114 @@ impl Composer<'_> {
                     place: Some(label.to_owned()),
                 });
             };
-            let in_file = |problem: String| ConfigError::File { file: label.to_owned(), problem };
-            let refers = value.as_str().is_some_and(refers);
-            let value = match refers {
+            let value = match value.as_str().is_some_and(refers) {
                 true => value,
-                false => key.check(&name, &value).map_err(|error| in_file(error.to_string()))?,
+                false => key.check(&name, &value).map_err(|error| ConfigError::in_file(label, error.to_string()))?,
             };
             let other = laid.insert(key.name.clone(), value.clone());
             if other.is_some_and(|other| other != value) {
-                return Err(in_file(format!("{name} and {} are one setting with two names; give one", key.name)));
+                let problem = format!("{name} and {} are one setting with two names; give one", key.name);
+                return Err(ConfigError::in_file(label, problem));
             }
             self.tree.insert(key.name.clone(), value);
         }
         Ok(())
     }
-}
 
-/// Reads what was typed for keys. Dropped keys of an open section leave `tree`.
-fn typed(
-    known: &Schema,
-    groups: &[(String, Option<String>)],
-    tree: &mut Tree,
-    overrides: &[&Override],
-) -> Result<Tree, ConfigError> {
-    // By the name that was typed: the last of the same name wins.
-    let mut by_name: BTreeMap<&str, Option<Value>> = BTreeMap::new();
-    for item in overrides {
-        let value = typed_value(known, groups, tree, item)?;
-        by_name.insert(&item.key, value);
-    }
-    let mut typed = Tree::new();
-    let mut names: BTreeMap<&str, &str> = BTreeMap::new();
-    for (name, value) in by_name {
-        let own = known.own_name(name);
-        let Some(value) = value else {
-            tree.remove(own);
-            continue;
-        };
-        if let (Some(first), Some(other)) = (names.insert(own, name), typed.get(own))
-            && *other != value
-        {
-            return Err(ConfigError::Relation(format!(
-                "{first}={} and {name}={} contradict one another: they are one setting with two names; give one",
-                show(other),
-                show(&value)
-            )));
+    /// Reads what was typed for keys. Dropped keys of an open section leave the tree.
+    fn typed(&mut self, overrides: &[&Override]) -> Result<Tree, ConfigError> {
+        // By the name that was typed: the last of the same name wins.
+        let mut by_name: BTreeMap<&str, Option<Value>> = BTreeMap::new();
+        for item in overrides {
+            by_name.insert(&item.key, self.typed_value(item)?);
         }
-        typed.insert(own.to_owned(), value);
-    }
-    Ok(typed)
-}
-
-/// The value an override gives to a key; none where it takes the key out of an open section.
-fn typed_value(
-    known: &Schema,
-    groups: &[(String, Option<String>)],
-    tree: &Tree,
-    item: &Override,
-) -> Result<Option<Value>, ConfigError> {
-    let name = item.key.as_str();
-    let Some(key) = known.key(name) else {
-        return Err(unknown(known, groups, item));
-    };
-    match item.action {
-        Verb::Drop if key.open.is_some() => Ok(None),
-        Verb::Drop if key.optional => Ok(Some(Value::Null)),
-        Verb::Drop => {
-            Err(ConfigError::NotDropped { key: name.to_owned(), reason: format!("it needs a value, {}", key.kind) })
+        let mut typed = Tree::new();
+        let mut names: BTreeMap<&str, &str> = BTreeMap::new();
+        for (name, value) in by_name {
+            let own = self.known.own_name(name);
+            let Some(value) = value else {
+                self.tree.remove(own);
+                continue;
+            };
+            if let (Some(first), Some(other)) = (names.insert(own, name), typed.get(own))
+                && *other != value
+            {
+                return Err(ConfigError::Relation(format!(
+                    "{first}={} and {name}={} contradict one another: they are one setting with two names; give one",
+                    show(other),
+                    show(&value)
+                )));
+            }
+            typed.insert(own.to_owned(), value);
         }
-        Verb::Add if key.open.is_none() || tree.contains_key(&key.name) => Err(ConfigError::NotAdded {
-            key: name.to_owned(),
-            reason: format!("the key is there already; write {name}={}", item.text),
-        }),
-        _ => key.read(name, &item.text).map(Some),
+        Ok(typed)
     }
-}
 
-/// The error for a key that does not exist.
-fn unknown(known: &Schema, groups: &[(String, Option<String>)], item: &Override) -> ConfigError {
-    let key = item.key.clone();
-    if known.has_section(&key) {
-        return ConfigError::Malformed {
-            text: item.to_string(),
-            expected: format!("`{key}` is a section and no group; set its keys, as in {key}.key=value"),
+    /// The value an override gives to a key; none where it takes the key out of an open section.
+    fn typed_value(&self, item: &Override) -> Result<Option<Value>, ConfigError> {
+        let name = item.key.clone();
+        let Some(key) = self.known.key(&name) else {
+            return Err(self.unknown(item));
         };
+        match item.action {
+            Verb::Drop if key.open.is_some() => Ok(None),
+            Verb::Drop if key.optional => Ok(Some(Value::Null)),
+            Verb::Drop => {
+                let reason = format!("it needs a value, {}", key.kind);
+                Err(ConfigError::NotDropped { key: name, reason })
+            }
+            Verb::Add if key.open.is_none() || self.tree.contains_key(&key.name) => {
+                let reason = format!("the key is there already; write {name}={}", item.text);
+                Err(ConfigError::NotAdded { key: name, reason })
+            }
+            _ => key.read(&name, &item.text).map(Some),
+        }
     }
-    let names = known.names().chain(groups.iter().map(|(group, _)| group.as_str()));
-    let nearest = suggest::nearest(&key, names);
-    if item.action != Verb::Add {
-        return ConfigError::unknown_key(&key, nearest);
+
+    /// The error for a key that does not exist.
+    fn unknown(&self, item: &Override) -> ConfigError {
+        let key = item.key.clone();
+        if self.known.has_section(&key) {
+            let expected = format!("`{key}` is a section and no group; set its keys, as in {key}.key=value");
+            return ConfigError::Malformed { text: item.to_string(), expected };
+        }
+        let names = self.known.names().chain(self.groups.iter().map(|(group, _)| group.as_str()));
+        let nearest = suggest::nearest(&key, names);
+        if item.action != Verb::Add {
+            return ConfigError::UnknownKey { key, place: None, nearest };
+        }
+        let meant = suggest::did_you_mean(&nearest);
+        ConfigError::NotAdded { key, reason: format!("no such key is read, and only known ones can be set{meant}") }
     }
-    let meant = suggest::did_you_mean(&nearest);
-    ConfigError::NotAdded { key, reason: format!("no such key is read, and only known ones can be set{meant}") }
 }
 
-/// Resolves references, checks every value and builds the struct.
-fn build<T: Root>(known: &Schema, tree: &Tree, file: &str) -> Result<T, ConfigError> {
-    let tree = resolve(known, tree)?;
+/// Builds the struct.
+fn build<T: Root>(known: &Schema, tree: &Tree) -> Result<T, ConfigError> {
     let mut top = Mapping::new();
     for key in &known.keys {
-        let value = match tree.get(&key.name) {
-            Some(value) => Some(value.clone()),
-            None if key.open.is_some() => None,
-            None if key.default.is_none() => return Err(ConfigError::NotGiven { key: key.name.clone() }),
-            None => {
-                return Err(ConfigError::Missing { key: key.name.clone(), file: format!("{file}.yaml") });
-            }
-        };
+        let value = tree.get(&key.name);
+        if value.is_none() && key.open.is_none() {
+            let name = key.name.clone();
+            return Err(match key.default {
+                None => ConfigError::NotGiven { key: name },
+                Some(_) => ConfigError::Missing { key: name, file: format!("{}.yaml", T::FILE) },
+            });
+        }
         let (parents, leaf) = key.path();
         let map = parents.iter().try_fold(&mut top, |map, parent| {
             map.entry((*parent).into()).or_insert_with(|| Mapping::new().into()).as_mapping_mut()
         });
         if let (Some(map), Some(value)) = (map, value) {
-            map.insert(leaf.into(), value);
+            map.insert(leaf.into(), value.clone());
         }
     }
     Ok(serde_yaml::from_value(Value::Mapping(top))?)
 }
 
-/// Every value with its references replaced, checked.
-pub(crate) fn resolve(known: &Schema, tree: &Tree) -> Result<Tree, ConfigError> {
-    let mut tree = interpolate::resolve(known, tree)?;
-    for (name, value) in &mut tree {
-        if let Some(key) = known.key(name) {
-            *value = key.check(name, value)?;
-        }
-    }
-    Ok(tree)
-}
-
-/// The configuration that these overrides lead to, without a command line and a folder of the user's; with none, the
-/// defaults.
+/// The configuration that these overrides lead to, without a command line and a folder of the user's; with none, the defaults.
 pub fn composed<T: Root>(overrides: &[&str]) -> Result<T, ConfigError> {
     let known = T::schema();
     let files = Files::new(None, T::PACKAGE.files, T::FILE, &known)?;
     let overrides = overrides.iter().map(|arg| Override::parse(arg)).collect::<Result<Vec<_>, _>>()?;
-    job(&files, &known, &overrides).map(|job| job.config)
+    job(&files, &overrides).map(|job| job.config)
 }

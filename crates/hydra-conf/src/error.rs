@@ -6,6 +6,7 @@ use crate::suggest::did_you_mean;
 
 /// What is wrong, where, and what would be right.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "each message says what its fields are")]
 pub enum ConfigError {
     /// A flag that does not exist, or was used wrongly.
     #[error("{0}")]
@@ -13,58 +14,23 @@ pub enum ConfigError {
 
     /// An argument that is not an override.
     #[error("`{text}` is not an override: {expected}")]
-    Malformed {
-        /// The argument.
-        text: String,
-        /// The form that is expected.
-        expected: String,
-    },
+    Malformed { text: String, expected: String },
 
-    /// A key that does not exist.
+    /// A key that does not exist, in a file or, without a `place`, on the command line; `nearest` are known ones.
     #[error("unknown key `{key}`{}{}", in_place(.place), or_help(.nearest))]
-    UnknownKey {
-        /// The key.
-        key: String,
-        /// The file it stands in; none for the command line.
-        place: Option<String>,
-        /// The nearest known ones.
-        nearest: Vec<String>,
-    },
+    UnknownKey { key: String, place: Option<String>, nearest: Vec<String> },
 
     /// A group without the option asked for.
     #[error("group `{group}` has no option `{option}`; its options are {}", .options.join(", "))]
-    UnknownOption {
-        /// The group.
-        group: String,
-        /// The option.
-        option: String,
-        /// The options it has.
-        options: Vec<String>,
-    },
+    UnknownOption { group: String, option: String, options: Vec<String> },
 
-    /// A value of the wrong type.
+    /// A value of the wrong type; `hint` is empty or a clause that starts with a semicolon.
     #[error("{key}={value}: expected {wanted}{hint}")]
-    WrongType {
-        /// The key.
-        key: String,
-        /// The value that was given.
-        value: String,
-        /// The type wanted.
-        wanted: String,
-        /// What else may help; empty or a clause that starts with a semicolon.
-        hint: String,
-    },
+    WrongType { key: String, value: String, wanted: String, hint: String },
 
     /// A value of the right type outside of its range.
     #[error("{key}={value} is out of range: expected {range}")]
-    OutOfRange {
-        /// The key.
-        key: String,
-        /// The value that was given.
-        value: String,
-        /// The range.
-        range: String,
-    },
+    OutOfRange { key: String, value: String, range: String },
 
     /// Two keys that contradict one another, or a relation between keys that does not hold.
     #[error("{0}")]
@@ -72,66 +38,33 @@ pub enum ConfigError {
 
     /// `+key=value` where nothing can be added.
     #[error("`+{key}` adds nothing: {reason}")]
-    NotAdded {
-        /// The key.
-        key: String,
-        /// Why not.
-        reason: String,
-    },
+    NotAdded { key: String, reason: String },
 
     /// `~key` on a key that must have a value.
     #[error("`~{key}` cannot be dropped: {reason}")]
-    NotDropped {
-        /// The key.
-        key: String,
-        /// Why not.
-        reason: String,
-    },
+    NotDropped { key: String, reason: String },
 
     /// `${…}` that cannot be resolved.
     #[error("{key}: {problem}")]
-    Interpolation {
-        /// The key whose value holds it.
-        key: String,
-        /// What is wrong.
-        problem: String,
-    },
+    Interpolation { key: String, problem: String },
 
     /// A key that no file sets.
     #[error(
         "no value for `{key}`: {file} and the groups it names do not set it; a group file can start from the defaults with `defaults: [default]`"
     )]
-    Missing {
-        /// The key.
-        key: String,
-        /// The program's own file.
-        file: String,
-    },
+    Missing { key: String, file: String },
 
     /// A key without a value at the start, which nobody has set.
     #[error("no value for `{key}`: it must be given, as in {key}=VALUE")]
-    NotGiven {
-        /// The key.
-        key: String,
-    },
+    NotGiven { key: String },
 
     /// A configuration file that does not read as one.
     #[error("{file}: {problem}")]
-    File {
-        /// The file.
-        file: String,
-        /// What is wrong.
-        problem: String,
-    },
+    File { file: String, problem: String },
 
     /// A configuration file or directory that cannot be read.
     #[error("cannot read {}", .path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        source: std::io::Error,
-    },
+    Read { path: PathBuf, source: std::io::Error },
 
     /// A value that does not fit its struct.
     #[error("the configuration does not fit: {0}")]
@@ -139,9 +72,8 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
-    /// A key that does not exist, with the known ones that look like it.
-    pub(crate) fn unknown_key(key: &str, nearest: Vec<String>) -> Self {
-        Self::UnknownKey { key: key.to_owned(), place: None, nearest }
+    pub(crate) fn in_file(file: &str, problem: impl Into<String>) -> Self {
+        Self::File { file: file.to_owned(), problem: problem.into() }
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use serde_yaml::Value;
+use serde_yaml::{Mapping, Value};
 
 use crate::error::ConfigError;
 use crate::schema::Schema;
@@ -21,7 +21,7 @@ pub(crate) struct Files<'a> {
     /// The name of the program's own file.
     own: &'a str,
     /// The keys with what is declared for them.
-    known: &'a Schema,
+    pub known: &'a Schema,
 }
 
 /// One entry of a file's defaults list.
@@ -35,8 +35,11 @@ pub(crate) enum Entry {
     Group(String, Option<String>),
 }
 
+/// A group and its option; none where nothing is chosen.
+pub(crate) type Group = (String, Option<String>);
+
 /// A file: what it starts from, and its own keys, dotted below the root of the file.
-#[derive(Debug)]
+#[derive(Default)]
 pub(crate) struct Layer {
     /// The file's name for messages.
     pub label: String,
@@ -68,7 +71,7 @@ impl<'a> Files<'a> {
         if let Some(layer) = self.of_user(self.own)? {
             return Ok(layer);
         }
-        let layer = self.of_program(self.own)?.unwrap_or_else(|| Layer::new(label(self.own)));
+        let layer = self.of_program(self.own)?.unwrap_or_else(|| Layer { label: label(self.own), ..Layer::default() });
         Ok(Layer { declared: self.declared_beside(&layer.defaults), ..layer })
     }
 
@@ -77,7 +80,7 @@ impl<'a> Files<'a> {
         let name = format!("{group}/{option}");
         Ok(match (self.of_user(&name)?, self.of_program(&name)?) {
             (None, None) if option == DEFAULT && self.known.has_section(group) => {
-                Some(Layer { keys: self.declared_in(group), ..Layer::new(label(&name)) })
+                Some(Layer { label: label(&name), keys: self.declared_in(group), ..Layer::default() })
             }
             (of_user, of_program) => of_user.or(of_program),
         })
@@ -139,17 +142,22 @@ fn label(name: &str) -> String {
 }
 
 impl Layer {
-    fn new(label: String) -> Self {
-        Self { label, defaults: Vec::new(), declared: Vec::new(), keys: Vec::new() }
+    /// The groups of its defaults list.
+    pub fn groups(&self) -> Vec<Group> {
+        let named = self.defaults.iter().filter_map(|entry| match entry {
+            Entry::Group(group, option) => Some((group.clone(), option.clone())),
+            _ => None,
+        });
+        named.collect()
     }
 }
 
 fn parse(label: String, text: &str) -> Result<Layer, ConfigError> {
-    let fail = |problem: String| ConfigError::File { file: label.clone(), problem };
+    let fail = |problem: String| ConfigError::in_file(&label, problem);
     let tree: Value = serde_yaml::from_str(text).map_err(|error| fail(error.to_string()))?;
-    let mut layer = Layer::new(label.clone());
+    let mut layer = Layer::default();
     let map = match tree {
-        Value::Null => return Ok(layer),
+        Value::Null => Mapping::new(),
         Value::Mapping(map) => map,
         _ => return Err(fail("expected `key: value` lines".to_owned())),
     };
@@ -158,19 +166,14 @@ fn parse(label: String, text: &str) -> Result<Layer, ConfigError> {
             return Err(fail(format!("expected a name as key, not {key:?}")));
         };
         if key == "defaults" {
-            layer.defaults = entries(&value).ok_or_else(|| {
-                fail("`defaults` is a list of `group: option`, or of options of the same group".to_owned())
-            })?;
+            let entries = value.as_sequence().and_then(|entries| entries.iter().map(entry).collect());
+            let problem = "`defaults` is a list of `group: option`, or of options of the same group";
+            layer.defaults = entries.ok_or_else(|| fail(problem.to_owned()))?;
         } else {
             flatten(key, value, &mut layer.keys);
         }
     }
-    Ok(layer)
-}
-
-/// The entries of a defaults list; none if it is not one.
-fn entries(value: &Value) -> Option<Vec<Entry>> {
-    value.as_sequence()?.iter().map(entry).collect()
+    Ok(Layer { label, ..layer })
 }
 
 fn entry(value: &Value) -> Option<Entry> {

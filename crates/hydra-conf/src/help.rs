@@ -2,9 +2,9 @@
 
 use clap::Command;
 
-use crate::compose::{self, Composed};
+use crate::compose::{Composed, compose};
 use crate::error::ConfigError;
-use crate::files::Files;
+use crate::files::{Files, Group};
 use crate::overrides::Override;
 use crate::root::Root;
 use crate::schema::Schema;
@@ -25,14 +25,9 @@ const FORMS: &[(&str, &str)] = &[
 ];
 
 /// The page, with the values that the overrides lead to.
-pub(crate) fn page<T: Root>(
-    command: Command,
-    files: &Files,
-    known: &Schema,
-    overrides: &[Override],
-) -> Result<String, ConfigError> {
+pub(crate) fn page<T: Root>(command: Command, files: &Files, overrides: &[Override]) -> Result<String, ConfigError> {
     // A mistake in an override must not keep the page from whoever looks for the right name.
-    let (composed, tree) = values::<T>(known, files, overrides).or_else(|_| values::<T>(known, files, &[]))?;
+    let Composed { tree, groups, .. } = compose::<T>(files, overrides).or_else(|_| compose::<T>(files, &[]))?;
     let width = width();
     let mut text = command
         .term_width(width)
@@ -40,36 +35,27 @@ pub(crate) fn page<T: Root>(
         .help_template("{about}\n\nUsage: {name} {usage}\n\nFlags:\n{options}\n")
         .render_help()
         .to_string();
-    let forms = FORMS.iter().filter(|(form, _)| *form != "group=option" || !composed.groups.is_empty());
+    let forms = FORMS.iter().filter(|(form, _)| *form != "group=option" || !groups.is_empty());
     let forms: Vec<_> = forms.map(|(form, help)| (form.to_string(), help.to_string())).collect();
     table(&mut text, "Overrides", &forms, width);
-    table(&mut text, "Groups", &groups::<T>(&composed, files), width);
-    table(&mut text, "Keys", &keys(known, &tree), width);
+    table(&mut text, "Groups", &group_rows::<T>(&groups, files), width);
+    table(&mut text, "Keys", &key_rows(files.known, &tree), width);
     Ok(text)
 }
 
-fn values<T: Root>(known: &Schema, files: &Files, overrides: &[Override]) -> Result<(Composed, Tree), ConfigError> {
-    let (composed, mut typed) = compose::layers(files, known, overrides)?;
-    T::settle(&mut typed, &composed.tree)?;
-    let mut tree = composed.tree.clone();
-    tree.extend(typed);
-    let tree = compose::resolve(known, &tree)?;
-    Ok((composed, tree))
-}
-
 /// A row for each group: the choice, the options, what the group is for.
-fn groups<T: Root>(composed: &Composed, files: &Files) -> Vec<(String, String)> {
-    let row = |(group, option): &(String, Option<String>)| {
+fn group_rows<T: Root>(groups: &[Group], files: &Files) -> Vec<(String, String)> {
+    let row = |(group, option): &Group| {
         let chosen = option.as_deref().unwrap_or("null");
         let options = files.options(group).join(", ");
         let help = comment(files.embedded(T::FILE).unwrap_or_default(), group);
         (format!("{group}={chosen}"), format!("one of {options}: {help}"))
     };
-    composed.groups.iter().map(row).collect()
+    groups.iter().map(row).collect()
 }
 
 /// A row for each key; an open section has one, then those of its keys that are set.
-fn keys(known: &Schema, tree: &Tree) -> Vec<(String, String)> {
+fn key_rows(known: &Schema, tree: &Tree) -> Vec<(String, String)> {
     let mut rows = Vec::new();
     let mut described = None;
     for key in &known.keys {
@@ -128,16 +114,12 @@ fn table(text: &mut String, title: &str, rows: &[(String, String)], width: usize
     for (left, right) in rows {
         let mut line = format!("  {left}");
         if line.chars().count() + 2 > column {
-            text.push_str(&line);
-            text.push('\n');
-            line.clear();
+            text.push_str(&(std::mem::take(&mut line) + "\n"));
         }
         for word in right.split_whitespace() {
             let used = line.chars().count();
             if used > column && used + 1 + word.chars().count() > width {
-                text.push_str(&line);
-                text.push('\n');
-                line.clear();
+                text.push_str(&(std::mem::take(&mut line) + "\n"));
             }
             let used = line.chars().count();
             let gap = column.checked_sub(used).filter(|gap| *gap > 0).unwrap_or(1);

@@ -80,15 +80,11 @@ impl Key {
         if self.kind.is_textual() || refers(&plain) {
             return Ok(Value::String(plain));
         }
-        if matches!(self.kind, Kind::Ints { .. }) {
-            return integers(&plain)
-                .map_or_else(|| Err(self.wrong_type(name, text, "")), |list| self.checked(name, &list, text));
-        }
-        if overrides::split(text).len() > 1 {
-            let hint = "; several values need -m (--multirun)";
-            return Err(self.wrong_type(name, text, hint));
-        }
         let value = match self.kind {
+            Kind::Ints { .. } => integers(&plain),
+            _ if overrides::split(text).len() > 1 => {
+                return Err(self.wrong_type(name, text, "; several values need -m (--multirun)"));
+            }
             Kind::Bool => boolean(&plain).map(Value::from),
             Kind::Int { .. } => plain.parse::<i64>().ok().map(Value::from),
             Kind::Float(_) => plain.parse::<f64>().ok().map(Value::from),
@@ -97,8 +93,7 @@ impl Key {
         match value {
             Some(value) => self.checked(name, &value, text),
             None if matches!(self.kind, Kind::Int { .. }) && plain.parse::<i128>().is_ok() => {
-                let range = "an integer of 64 bits".to_owned();
-                Err(out_of_range(name, plain, range))
+                Err(out_of_range(name, &plain, "an integer of 64 bits"))
             }
             None => Err(self.wrong_type(name, text, "")),
         }
@@ -115,16 +110,12 @@ impl Key {
             (_, Value::Null) if self.optional => true,
             (Kind::Bool, Value::Bool(_)) => true,
             (Kind::Int { min, max }, Value::Number(number)) => match number.as_i64() {
-                Some(int) if int < min => {
-                    return Err(out_of_range(name, shown, format!("{min} or more")));
-                }
-                Some(int) if int > max => {
-                    return Err(out_of_range(name, shown, format!("at most {max}")));
-                }
+                Some(int) if int < min => return Err(out_of_range(name, shown, format!("{min} or more"))),
+                Some(int) if int > max => return Err(out_of_range(name, shown, format!("at most {max}"))),
                 found => found.is_some(),
             },
             (Kind::Ints { .. }, Value::Sequence(items)) if items.is_empty() => {
-                return Err(out_of_range(name, shown, "one integer or more".to_owned()));
+                return Err(out_of_range(name, shown, "one integer or more"));
             }
             (Kind::Ints { min, max }, Value::Sequence(items)) => {
                 let one = Self { kind: Kind::Int { min, max }, optional: false, ..self.clone() };
@@ -142,7 +133,7 @@ impl Key {
             },
             (Kind::Text, Value::String(_)) => true,
             (Kind::Path, Value::String(path)) if path.is_empty() => {
-                return Err(out_of_range(name, shown, "a path that is not empty".to_owned()));
+                return Err(out_of_range(name, shown, "a path that is not empty"));
             }
             (Kind::Path, Value::String(path)) => return Ok(Value::from(expand_home(path))),
             (Kind::Checked(form), Value::String(text)) => (form.accepts)(text),
@@ -188,17 +179,12 @@ fn integers(text: &str) -> Option<Value> {
 }
 
 fn expand_home(path: &str) -> String {
-    let rest = path.strip_prefix('~');
-    let (Some(rest), Some(home)) = (rest, std::env::home_dir()) else {
-        return path.to_owned();
-    };
-    match rest {
-        "" => home.display().to_string(),
-        _ if rest.starts_with('/') => format!("{}{rest}", home.display()),
+    match (path.strip_prefix('~'), std::env::home_dir()) {
+        (Some(rest), Some(home)) if rest.is_empty() || rest.starts_with('/') => format!("{}{rest}", home.display()),
         _ => path.to_owned(),
     }
 }
 
-fn out_of_range(key: &str, value: impl Into<String>, range: String) -> ConfigError {
-    ConfigError::OutOfRange { key: key.to_owned(), value: value.into(), range }
+fn out_of_range(key: &str, value: &str, range: impl Into<String>) -> ConfigError {
+    ConfigError::OutOfRange { key: key.to_owned(), value: value.to_owned(), range: range.into() }
 }

@@ -55,23 +55,14 @@ impl fmt::Display for Interval {
 
 /// What a key accepts.
 #[derive(Debug, Clone, Copy)]
+#[allow(missing_docs, reason = "the bounds have one name each")]
 pub enum Kind {
     /// `true` or `false`.
     Bool,
     /// An integer from `min` to `max`.
-    Int {
-        /// The least.
-        min: i64,
-        /// The greatest.
-        max: i64,
-    },
+    Int { min: i64, max: i64 },
     /// One or more integers, each from `min` to `max`: `[0, 1, 2]` or `0,1,2`.
-    Ints {
-        /// The least.
-        min: i64,
-        /// The greatest.
-        max: i64,
-    },
+    Ints { min: i64, max: i64 },
     /// A float in an interval.
     Float(Interval),
     /// Any text, taken as typed.
@@ -97,6 +88,14 @@ impl Kind {
     /// Whether the text typed is the value.
     pub(crate) fn is_textual(self) -> bool {
         matches!(self, Self::Text | Self::Path)
+    }
+
+    /// Lists of it, for integers.
+    const fn listed(self) -> Self {
+        match self {
+            Self::Int { min, max } => Self::Ints { min, max },
+            other => other,
+        }
     }
 }
 
@@ -170,10 +169,7 @@ macro_rules! integers {
         }
 
         impl Setting for Vec<$int> {
-            const KIND: Kind = match <$int>::KIND {
-                Kind::Int { min, max } => Kind::Ints { min, max },
-                other => other,
-            };
+            const KIND: Kind = <$int>::KIND.listed();
         }
 
         impl<R: RangeBounds<$int>> Limit<$int> for R {
@@ -195,10 +191,7 @@ macro_rules! integers {
 
         impl<R: RangeBounds<$int>> Limit<Vec<$int>> for R {
             fn kind(self) -> Kind {
-                match Limit::<$int>::kind(self) {
-                    Kind::Int { min, max } => Kind::Ints { min, max },
-                    other => other,
-                }
+                Limit::<$int>::kind(self).listed()
             }
         }
     )+};

@@ -6,7 +6,6 @@ use crate::section::Section;
 /// Every key of a program, in the order of its struct.
 #[derive(Debug)]
 pub struct Schema {
-    /// The keys.
     pub(crate) keys: Vec<Key>,
     /// Other names of keys: (other, own).
     aliases: Vec<(String, String)>,

@@ -33,7 +33,7 @@ pub trait Section: Serialize + DeserializeOwned {
         let Some(known) = keys.iter().find(|known| known.name == name) else {
             let nearest = suggest::nearest(name, keys.iter().map(|known| known.name.as_str()));
             let nearest = nearest.iter().map(|name| dotted(section, name)).collect();
-            return Err(ConfigError::unknown_key(key, nearest));
+            return Err(ConfigError::UnknownKey { key: key.to_owned(), place: None, nearest });
         };
         let checked = known.check(&dotted(section, name), value)?;
         let mut tree = serde_yaml::to_value(&*self)?;
@@ -47,7 +47,7 @@ pub trait Section: Serialize + DeserializeOwned {
     }
 }
 
-fn dotted(section: &str, name: &str) -> String {
+pub(crate) fn dotted(section: &str, name: &str) -> String {
     if section.is_empty() { name.to_owned() } else { format!("{section}.{name}") }
 }
 

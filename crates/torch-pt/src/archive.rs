@@ -4,17 +4,16 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{BufReader, BufWriter, Cursor, Read, Seek, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::container::{Reader, Writer};
 use crate::dtype::DType;
-use crate::error::{Error, Fault, TensorFault};
+use crate::error::{Error, Fault};
 use crate::object::Object;
 use crate::pickle::{decode, encode};
-use crate::record::StorageRecord;
-use crate::sibling::Sibling;
 use crate::tensor::{Storage, TensorRef};
-use crate::view::{View, in_storage};
+use crate::view::{View, find_storage};
 
 type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -67,14 +66,17 @@ impl Archive {
 
     fn write_file(&self, path: &Path) -> Result<(), Fault> {
         let pickled = self.pickle()?;
-        let failed = |source| Fault::Io { action: "write", source };
-        let sibling = Sibling::beside(path);
-        let file = File::create(&sibling.path).map_err(failed)?;
-        let out = self.write_entries(&pickled, BufWriter::new(file)).map_err(failed)?;
-        let file = out.into_inner().map_err(|error| failed(error.into_error()))?;
-        file.sync_all().map_err(failed)?;
-        drop(file);
-        fs::rename(&sibling.path, path).map_err(failed)
+        let sibling = sibling(path);
+        let write = || {
+            let out = self.write_entries(&pickled, BufWriter::new(File::create(&sibling)?))?;
+            out.into_inner()?.sync_all()?;
+            fs::rename(&sibling, path)
+        };
+        write().map_err(|source| {
+            // The first error is the one to report.
+            let _ = fs::remove_file(&sibling);
+            Fault::Io { action: "write", source }
+        })
     }
 
     /// The bytes that [`Archive::write`] writes; `name` stands for the file in messages.
@@ -87,11 +89,8 @@ impl Archive {
     /// A tensor's elements, to be had as Rust's numbers or as bytes. Tensors of an archive that was read were checked then,
     /// and never fail here.
     pub fn view(&self, tensor: &TensorRef) -> Result<View<'_>> {
-        let (storage, storages) = (tensor.storage, self.storages.len());
-        let found = self.storages.get(storage);
-        let found =
-            found.ok_or_else(|| in_storage(IN_MEMORY, storage, TensorFault::NoStorage { storage, storages }))?;
-        View::new(IN_MEMORY, tensor, found.dtype, &found.bytes)
+        let storage = find_storage(IN_MEMORY, &self.storages, tensor.storage)?;
+        View::new(IN_MEMORY, tensor, storage.dtype, &storage.bytes)
     }
 
     /// The bytes of [`Archive::view`].
@@ -150,9 +149,7 @@ impl Archive {
 
 fn read_archive<R: Read + Seek>(source: R, length: u64, without: Option<&str>) -> Result<Archive, Fault> {
     let mut reader = Reader::open(source, length)?;
-    let pickle = reader.entry("data.pkl")?;
-    let (mut root, records) = decode(&pickle, length)?;
-    drop(pickle);
+    let (mut root, records) = decode(&reader.entry("data.pkl")?, length)?;
     if let (Object::Dict(pairs), Some(without)) = (&mut root, without) {
         pairs.retain(|(key, _)| key.as_str() != Some(without));
     }
@@ -160,16 +157,23 @@ fn read_archive<R: Read + Seek>(source: R, length: u64, without: Option<&str>) -
     root.each_tensor(&mut |tensor| viewed[tensor.storage] = true);
     let mut storages = Vec::with_capacity(records.len());
     for (record, viewed) in records.iter().zip(viewed) {
-        let nothing = || Storage { dtype: record.dtype(), bytes: Vec::new() };
-        storages.push(if viewed { read_storage(&mut reader, record)? } else { nothing() });
+        let mut bytes = Vec::new();
+        if viewed {
+            let entry = record.entry();
+            record.check_size(reader.entry_size(&entry)?)?;
+            bytes = reader.entry(&entry)?;
+            record.check_values(&bytes)?;
+        }
+        storages.push(Storage { dtype: record.dtype(), bytes });
     }
     Ok(Archive { root, storages })
 }
 
-fn read_storage<R: Read + Seek>(reader: &mut Reader<R>, record: &StorageRecord) -> Result<Storage, Fault> {
-    let entry = record.entry();
-    record.check_size(reader.entry_size(&entry)?)?;
-    let bytes = reader.entry(&entry)?;
-    record.check_values(&bytes)?;
-    Ok(Storage { dtype: record.dtype(), bytes })
+/// A path beside `path`, so that the rename stays on one disk; its name tells processes and writes apart.
+fn sibling(path: &Path) -> PathBuf {
+    static WRITES: AtomicUsize = AtomicUsize::new(0);
+    let write = WRITES.fetch_add(1, Ordering::Relaxed);
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.{write}.tmp", std::process::id()));
+    path.with_file_name(name)
 }

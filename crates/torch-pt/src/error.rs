@@ -37,17 +37,16 @@ impl std::error::Error for Error {
 }
 
 /// What is wrong with a file. Each message goes on from the file's name, which [`Error`] puts before it.
+///
+/// `entry` is a name inside the archive, `at` a place in the pickle in bytes, and `place` and `tensor` are paths to a value, as in
+/// `config.model.bias`.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[allow(missing_docs, reason = "each message says what its fields are")]
 pub enum Fault {
     /// The operating system refused: absent file, full disk, no permission.
     #[error("cannot {action} it")]
-    Io {
-        /// read or write
-        action: &'static str,
-        /// The system's reason
-        source: io::Error,
-    },
+    Io { action: &'static str, source: io::Error },
 
     /// A bare pickle or tar, from `torch.save` before PyTorch 1.6.
     #[error("is in PyTorch's old format (not a zip): load it in PyTorch and save it again with torch.save")]
@@ -70,10 +69,7 @@ pub enum Fault {
 
     /// The zip structure itself is broken.
     #[error("is damaged: {reason}; copy it again, or fall back to the checkpoint before it")]
-    Container {
-        /// What is wrong
-        reason: String,
-    },
+    Container { reason: String },
 
     /// The zip's own end record is not the end of the file: something was cut off or added, or a comment hides in it.
     #[error("does not end where a zip ends: it was cut short, or something was appended; copy it again")]
@@ -81,10 +77,7 @@ pub enum Fault {
 
     /// A name that leads out of the archive.
     #[error("entry {entry} has a name that leads out of the archive, which no torch.save writes: do not trust it")]
-    UnsafeName {
-        /// Its name inside the archive
-        entry: String,
-    },
+    UnsafeName { entry: String },
 
     /// Two entries with one name: which of them counts depends on who reads.
     #[error("holds two entries of one name, which no torch.save writes: do not trust it")]
@@ -96,172 +89,92 @@ pub enum Fault {
 
     /// PyTorch never compresses, and a compressed entry could unpack to any size.
     #[error("entry {entry} is compressed; unpack the archive and zip it again with no compression")]
-    Compressed {
-        /// Its name inside the archive
-        entry: String,
-    },
+    Compressed { entry: String },
 
     /// PyTorch never encrypts.
     #[error("entry {entry} is encrypted; unpack the archive and zip it again with no password and no compression")]
-    Encrypted {
-        /// Its name inside the archive
-        entry: String,
-    },
+    Encrypted { entry: String },
 
     /// An entry the file needs is not in it.
     #[error("entry {entry} is missing; is this a whole torch.save file?")]
-    MissingEntry {
-        /// Its name inside the archive
-        entry: String,
-    },
+    MissingEntry { entry: String },
 
     /// An entry is there but cannot be read whole and unchanged.
     #[error("entry {entry} is damaged: {reason}; copy the file again, or have torch.save write its checksums")]
-    DamagedEntry {
-        /// Its name inside the archive
-        entry: String,
-        /// What is wrong
-        reason: String,
-    },
+    DamagedEntry { entry: String, reason: String },
 
     /// Written on a machine of the other byte order.
     #[error("has byte order {found}, only little is read: save it again on a little-endian machine")]
-    ByteOrder {
-        /// The order it names
-        found: String,
-    },
+    ByteOrder { found: String },
 
     /// The pickle ends before its last instruction.
     #[error("data.pkl ends too early, at byte {at}: the file is cut short")]
-    TruncatedPickle {
-        /// Where in the pickle, in bytes
-        at: usize,
-    },
+    TruncatedPickle { at: usize },
 
     /// A pickle protocol that `torch.save` does not write.
     #[error("data.pkl uses pickle protocol {version}, 2 to 5 are read")]
-    Protocol {
-        /// The protocol found
-        version: u8,
-    },
+    Protocol { version: u8 },
 
     /// An instruction outside the few that checkpoints need.
     #[error(
         "data.pkl has instruction {opcode:#04x} at byte {at}, which no plain checkpoint needs: save only \
          dicts, lists, numbers, strings and tensors"
     )]
-    UnknownOpcode {
-        /// The instruction
-        opcode: u8,
-        /// Where in the pickle, in bytes
-        at: usize,
-    },
+    UnknownOpcode { opcode: u8, at: usize },
 
     /// A class or function the pickle asks for; nothing outside a short list is accepted and nothing is ever called.
     #[error(
         "data.pkl asks for {name}, which checkpoints have no use for, so it is not run: save only \
          dicts, lists, numbers, strings and tensors"
     )]
-    UnknownGlobal {
-        /// Module and name
-        name: String,
-    },
+    UnknownGlobal { name: String },
 
     /// Instructions that do not fit together.
     #[error("data.pkl makes no sense at byte {at}: {reason}")]
-    MalformedPickle {
-        /// Where in the pickle, in bytes
-        at: usize,
-        /// What is wrong
-        reason: &'static str,
-    },
+    MalformedPickle { at: usize, reason: &'static str },
 
     /// A Python int beyond 64 bits.
     #[error("data.pkl has an int wider than 64 bits at byte {at}; store it as a string")]
-    IntegerTooWide {
-        /// Where in the pickle, in bytes
-        at: usize,
-    },
+    IntegerTooWide { at: usize },
 
     /// Nesting beyond [`Object::MAX_DEPTH`](crate::Object::MAX_DEPTH), or a value that contains itself.
     #[error("values nest deeper than {limit} levels; flatten them before saving")]
-    TooDeep {
-        /// The most that is accepted
-        limit: usize,
-    },
+    TooDeep { limit: usize },
 
     /// Values that would unfold to far more memory than the file has bytes.
     #[error("its values would take more than {limit} bytes of memory; store bulk data as tensors")]
-    TooLarge {
-        /// The most that is accepted
-        limit: usize,
-    },
+    TooLarge { limit: usize },
 
     /// A dict key that is neither a string nor an int.
     #[error("{place} has a key of type {found}; only str and int keys are read")]
-    UnsupportedKey {
-        /// Path to it, as in `config.model.bias`
-        place: String,
-        /// Type of the key
-        found: &'static str,
-    },
+    UnsupportedKey { place: String, found: &'static str },
 
     /// One key twice in a dict.
     #[error("{place} is there twice, which no torch.save writes: do not trust the file")]
-    DuplicateKey {
-        /// Path to it, as in `config.model.bias`
-        place: String,
-    },
+    DuplicateKey { place: String },
 
     /// A class or a bare storage where a plain value belongs.
     #[error("{place} is {found}; save only dicts, lists, numbers, strings and tensors")]
-    UnsupportedValue {
-        /// Path to it, as in `config.model.bias`
-        place: String,
-        /// What it is
-        found: &'static str,
-    },
+    UnsupportedValue { place: String, found: &'static str },
 
     /// One storage described in two ways.
     #[error("storage {storage} is described twice, with different types or lengths: do not trust the file")]
-    StorageConflict {
-        /// Key of the storage
-        storage: String,
-    },
+    StorageConflict { storage: String },
 
     /// One storage, viewed as two element types.
     #[error(
         "storage {storage} is viewed as {first} and as {second}, only one of them is read: clone one of the tensors \
          before saving"
     )]
-    StorageTypes {
-        /// Key of the storage
-        storage: String,
-        /// Type of the tensor that came first
-        first: DType,
-        /// Type of a later one
-        second: DType,
-    },
+    StorageTypes { storage: String, first: DType, second: DType },
 
     /// A storage whose bytes do not match its description.
     #[error("storage {storage} should have {expected} bytes and has {found}: the file is damaged")]
-    StorageSize {
-        /// Key of the storage
-        storage: String,
-        /// Bytes it is described to have
-        expected: u64,
-        /// Bytes it has
-        found: u64,
-    },
+    StorageSize { storage: String, expected: u64, found: u64 },
 
     /// A tensor that does not fit its storage.
     #[error("tensor {tensor}: {fault}")]
-    Tensor {
-        /// Path to it, as in `model.alpha`
-        tensor: String,
-        /// What is wrong with it
-        fault: TensorFault,
-    },
+    Tensor { tensor: String, fault: TensorFault },
 }
 
 impl Fault {
@@ -286,49 +199,27 @@ impl Fault {
 /// Why a tensor cannot be had from its storage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
+#[allow(missing_docs, reason = "each message says what its fields are")]
 pub enum TensorFault {
     /// The storage's index is not in the archive.
     #[error("there is no storage {storage}, only {storages} of them")]
-    NoStorage {
-        /// The index
-        storage: usize,
-        /// How many there are
-        storages: usize,
-    },
+    NoStorage { storage: usize, storages: usize },
 
     /// Shape and stride disagree, or there are more dimensions than torch knows.
     #[error("{shape} dimensions with {stride} strides (at most 64, as many of each)")]
-    Rank {
-        /// Dimensions of the shape
-        shape: usize,
-        /// Number of strides
-        stride: usize,
-    },
+    Rank { shape: usize, stride: usize },
 
     /// Some element lies outside the storage.
     #[error("its shape, strides and offset reach outside its storage of {available} elements")]
-    OutOfBounds {
-        /// Elements of the storage
-        available: usize,
-    },
+    OutOfBounds { available: usize },
 
     /// More elements than the storage has: an expanded view.
     #[error("{numel} elements in a storage of {available}: call .contiguous() on it before saving")]
-    Expanded {
-        /// Elements of the tensor
-        numel: usize,
-        /// Elements of the storage
-        available: usize,
-    },
+    Expanded { numel: usize, available: usize },
 
     /// Elements of another type than was asked for.
     #[error("it holds {found}, not {wanted}")]
-    Type {
-        /// The tensor's type
-        found: DType,
-        /// What was asked for
-        wanted: &'static str,
-    },
+    Type { found: DType, wanted: &'static str },
 
     /// Extents that an array cannot have, beside one that is zero.
     #[error("its extents are too large for an array")]

@@ -12,12 +12,11 @@ use memmap2::Mmap;
 use crate::archive::Archive;
 use crate::container::{Place, Reader};
 use crate::dtype::DType;
-use crate::error::{Error, Fault, TensorFault};
+use crate::error::{Error, Fault};
 use crate::object::Object;
-use crate::pickle::decode;
-use crate::record::StorageRecord;
+use crate::pickle::{StorageRecord, decode};
 use crate::tensor::{Storage, TensorRef};
-use crate::view::{View, in_storage};
+use crate::view::{View, find_storage};
 
 type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -110,10 +109,7 @@ impl LazyArchive {
 
     /// A whole storage's element type and bytes.
     fn storage(&self, index: usize) -> Result<(DType, &[u8])> {
-        let storages = self.storages.len();
-        let slot = self.storages.get(index);
-        let slot =
-            slot.ok_or_else(|| in_storage(&self.file, index, TensorFault::NoStorage { storage: index, storages }))?;
+        let slot = find_storage(&self.file, &self.storages, index)?;
         let bytes = slot.bytes((*self.bytes).as_ref()).map_err(|fault| Error::new(&self.file, fault))?;
         Ok((slot.record.dtype(), bytes))
     }
@@ -141,8 +137,7 @@ fn read(bytes: &[u8]) -> Result<(Object, Vec<Slot>), Fault> {
         record.check_size(reader.entry_size(&entry)?)?;
         Ok(Slot { place: reader.place(&entry)?, record, verified: AtomicBool::new(false) })
     });
-    let storages = storages.collect::<Result<_, Fault>>()?;
-    Ok((root, storages))
+    Ok((root, storages.collect::<Result<_, Fault>>()?))
 }
 
 impl fmt::Debug for LazyArchive {

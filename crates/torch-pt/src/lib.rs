@@ -5,13 +5,9 @@ mod container;
 mod dtype;
 mod element;
 mod error;
-#[cfg(feature = "tch")]
-mod kind;
 mod lazy;
 mod object;
 mod pickle;
-mod record;
-mod sibling;
 mod tensor;
 mod view;
 

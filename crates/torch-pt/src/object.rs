@@ -53,42 +53,27 @@ impl Object {
 
     /// The pairs of a dict.
     pub fn as_dict(&self) -> Option<&[(Object, Object)]> {
-        match self {
-            Object::Dict(pairs) => Some(pairs),
-            _ => None,
-        }
+        if let Object::Dict(pairs) = self { Some(pairs) } else { None }
     }
 
     /// The items of a list or a tuple.
     pub fn as_list(&self) -> Option<&[Object]> {
-        match self {
-            Object::List(items) | Object::Tuple(items) => Some(items),
-            _ => None,
-        }
+        if let Object::List(items) | Object::Tuple(items) = self { Some(items) } else { None }
     }
 
     /// A tensor.
     pub fn as_tensor(&self) -> Option<&TensorRef> {
-        match self {
-            Object::Tensor(tensor) => Some(tensor),
-            _ => None,
-        }
+        if let Object::Tensor(tensor) = self { Some(tensor) } else { None }
     }
 
     /// A string.
     pub fn as_str(&self) -> Option<&str> {
-        match self {
-            Object::Str(text) => Some(text),
-            _ => None,
-        }
+        if let Object::Str(text) = self { Some(text) } else { None }
     }
 
     /// An int; not a bool, which Python would also take for one.
     pub fn as_i64(&self) -> Option<i64> {
-        match self {
-            Object::Int(value) => Some(*value),
-            _ => None,
-        }
+        if let Object::Int(value) = self { Some(*value) } else { None }
     }
 
     /// A float, or an int where Python code wrote `0` for `0.0`.
@@ -102,25 +87,7 @@ impl Object {
 
     /// A bool.
     pub fn as_bool(&self) -> Option<bool> {
-        match self {
-            Object::Bool(value) => Some(*value),
-            _ => None,
-        }
-    }
-
-    /// The Python name of this value's type, for messages.
-    pub fn type_name(&self) -> &'static str {
-        match self {
-            Object::None => "None",
-            Object::Bool(_) => "bool",
-            Object::Int(_) => "int",
-            Object::Float(_) => "float",
-            Object::Str(_) => "str",
-            Object::List(_) => "list",
-            Object::Tuple(_) => "tuple",
-            Object::Dict(_) => "dict",
-            Object::Tensor(_) => "tensor",
-        }
+        if let Object::Bool(value) = self { Some(*value) } else { None }
     }
 }
 

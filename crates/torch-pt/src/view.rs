@@ -82,6 +82,12 @@ impl<'a> View<'a> {
     }
 }
 
-pub(crate) fn in_storage(file: &str, storage: usize, fault: TensorFault) -> Error {
+/// The storage of this index, whatever stands for one.
+pub(crate) fn find_storage<'a, S>(file: &str, storages: &'a [S], storage: usize) -> Result<&'a S> {
+    let missing = TensorFault::NoStorage { storage, storages: storages.len() };
+    storages.get(storage).ok_or_else(|| in_storage(file, storage, missing))
+}
+
+fn in_storage(file: &str, storage: usize, fault: TensorFault) -> Error {
     Error::new(file, Fault::Tensor { tensor: format!("in storage {storage}"), fault })
 }

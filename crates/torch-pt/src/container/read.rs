@@ -25,8 +25,7 @@ impl<R: Read + Seek> Reader<R> {
         check_end(&mut source, length)?;
         let config = Config { archive_offset: ArchiveOffset::Known(0) };
         let zip = ZipArchive::with_config(config, source).map_err(broken)?;
-        let folder = String::new();
-        let mut reader = Reader { zip, folder };
+        let mut reader = Reader { zip, folder: String::new() };
         reader.check_names()?;
         reader.folder = reader.find_folder()?;
         if reader.index("constants.pkl").is_some() {
@@ -54,8 +53,7 @@ impl<R: Read + Seek> Reader<R> {
 
     /// No entry may share bytes with another, unpack to more than it is, or reach past the file's end.
     fn check_entries(&mut self, length: u64) -> Result<()> {
-        let overlapping = self.zip.has_overlapping_entries();
-        if overlapping.map_err(broken)? {
+        if self.zip.has_overlapping_entries().map_err(broken)? {
             return Err(Fault::OverlappingEntries);
         }
         for index in 0..self.zip.len() {
@@ -83,9 +81,7 @@ impl<R: Read + Seek> Reader<R> {
             let top = folder.is_empty() || inner.len() < folder.len();
             (top && !inner.contains('/')).then(|| folder.to_owned())
         });
-        let Some(folder) = folders.next() else {
-            return Err(self.missing("data.pkl"));
-        };
+        let folder = folders.next().ok_or_else(|| Fault::MissingEntry { entry: "data.pkl".to_owned() })?;
         if folders.next().is_some() {
             let reason = "it has two data.pkl".to_owned();
             return Err(Fault::Container { reason });
@@ -95,15 +91,13 @@ impl<R: Read + Seek> Reader<R> {
 
     /// Files from before PyTorch 2.1 do not say; they are little-endian like the machines of their time.
     fn check_byte_order(&mut self) -> Result<()> {
-        if self.index("byteorder").is_none() {
-            return Ok(());
+        if self.index("byteorder").is_some() {
+            let order = self.entry("byteorder")?;
+            if order != b"little" {
+                return Err(Fault::ByteOrder { found: shown(&String::from_utf8_lossy(&order)) });
+            }
         }
-        let order = self.entry("byteorder")?;
-        if order == b"little" {
-            return Ok(());
-        }
-        let found = shown(&String::from_utf8_lossy(&order));
-        Err(Fault::ByteOrder { found })
+        Ok(())
     }
 
     /// By the name's own bytes: `index_for_name` would decode every name of the archive for one that is not there.
@@ -111,35 +105,34 @@ impl<R: Read + Seek> Reader<R> {
         self.zip.index_for_name_raw(format!("{}{name}", self.folder).as_bytes())
     }
 
-    fn missing(&self, name: &str) -> Fault {
-        Fault::MissingEntry { entry: shown(name) }
+    fn find(&self, name: &str) -> Result<usize> {
+        self.index(name).ok_or_else(|| Fault::MissingEntry { entry: shown(name) })
     }
 
     /// Bytes in an entry, before reading them.
     pub(crate) fn entry_size(&self, name: &str) -> Result<u64> {
-        let index = self.index(name).ok_or_else(|| self.missing(name))?;
-        let entry = self.zip.by_index_data(index).map_err(broken)?;
-        Ok(entry.size())
+        let index = self.find(name)?;
+        Ok(self.zip.by_index_data(index).map_err(broken)?.size())
     }
 
     /// Where an entry's bytes lie, and what their checksum should be.
     pub(crate) fn place(&mut self, name: &str) -> Result<Place> {
-        let index = self.index(name).ok_or_else(|| self.missing(name))?;
-        let entry = self.zip.by_index_raw(index).map_err(|error| damaged(name, error.to_string()))?;
-        let start = entry.data_start().ok_or_else(|| damaged(name, "it is nowhere".to_owned()))?;
+        let index = self.find(name)?;
+        let entry = self.zip.by_index_raw(index).map_err(|error| damaged(name, error))?;
+        let start = entry.data_start().ok_or_else(|| damaged(name, "it is nowhere"))?;
         Ok(Place { range: start..start.saturating_add(entry.size()), checksum: entry.crc32() })
     }
 
     /// An entry's bytes, their checksum verified. Its size was found to lie within the file's.
     pub(crate) fn entry(&mut self, name: &str) -> Result<Vec<u8>> {
-        let size = self.entry_size(name)?;
-        let index = self.index(name).ok_or_else(|| self.missing(name))?;
-        let mut entry = self.zip.by_index(index).map_err(|error| damaged(name, error.to_string()))?;
+        let index = self.find(name)?;
+        let mut entry = self.zip.by_index(index).map_err(|error| damaged(name, error))?;
+        let size = entry.size();
         let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
-        entry.read_to_end(&mut bytes).map_err(|error| damaged(name, error.to_string()))?;
+        entry.read_to_end(&mut bytes).map_err(|error| damaged(name, error))?;
         match bytes.len() as u64 == size {
             true => Ok(bytes),
-            false => Err(damaged(name, "it ends too early".to_owned())),
+            false => Err(damaged(name, "it ends too early")),
         }
     }
 }
@@ -155,16 +148,16 @@ impl Place {
     /// The bytes of the entry `name` in a file's, their checksum verified if that is asked for.
     pub(crate) fn bytes<'a>(&self, file: &'a [u8], name: &str, verify: bool) -> Result<&'a [u8]> {
         let [start, end] = [self.range.start, self.range.end].map(|at| usize::try_from(at).unwrap_or(usize::MAX));
-        let bytes = file.get(start..end).ok_or_else(|| damaged(name, "it ends too early".to_owned()))?;
+        let bytes = file.get(start..end).ok_or_else(|| damaged(name, "it ends too early"))?;
         if verify && crc32fast::hash(bytes) != self.checksum {
-            return Err(damaged(name, "Invalid checksum".to_owned()));
+            return Err(damaged(name, "Invalid checksum"));
         }
         Ok(bytes)
     }
 }
 
-fn damaged(name: &str, reason: String) -> Fault {
-    Fault::DamagedEntry { entry: shown(name), reason }
+fn damaged(name: &str, reason: impl ToString) -> Fault {
+    Fault::DamagedEntry { entry: shown(name), reason: reason.to_string() }
 }
 
 fn broken(error: ZipError) -> Fault {

@@ -42,9 +42,15 @@ impl<'a> Input<'a> {
         Ok(usize::try_from(u64::from_le_bytes(wide)).unwrap_or(usize::MAX))
     }
 
-    pub(super) fn text(&mut self, count: usize) -> Result<&'a str> {
+    fn text(&mut self, count: usize) -> Result<&'a str> {
         let bytes = self.take(count)?;
         std::str::from_utf8(bytes).map_err(|_| nonsense("text is not UTF-8"))
+    }
+
+    /// A text behind its length field of `N` bytes.
+    pub(super) fn string<const N: usize>(&mut self) -> Result<&'a str> {
+        let count = self.length::<N>()?;
+        self.text(count)
     }
 
     pub(super) fn line(&mut self) -> Result<&'a str> {

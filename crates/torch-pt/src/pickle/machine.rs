@@ -5,13 +5,24 @@
 use super::Result;
 use super::budget::Budget;
 use super::input::Input;
-use super::node::{Decoded, Global, Id, Node};
+use super::node::{Global, Id, Node};
 use super::rebuild::Storages;
+use super::record::StorageRecord;
 use super::stack::{Stack, nonsense};
+use super::tree::Tree;
 use crate::error::{Fault, shown};
+use crate::object::Object;
 
-/// Runs a pickle to its end. `budget` bounds the memory that its values take, here and in the tree made of them.
-pub(super) fn run(bytes: &[u8], budget: Budget) -> Result<Decoded<'_>> {
+/// The values in a pickle and the storages they need, in order of first use. The memory that values may take grows with the
+/// length of the file that the pickle is in.
+pub(crate) fn decode(bytes: &[u8], file_length: u64) -> Result<(Object, Vec<StorageRecord>)> {
+    let (root, nodes, storages, budget) = run(bytes, Budget::of_file(file_length))?;
+    let root = Tree { nodes: &nodes, storages: &storages, path: Vec::new(), budget }.build(root)?;
+    Ok((root, storages))
+}
+
+/// The outermost value, all values, the storages, and what is left of the budget. The machine's own memory is gone then.
+fn run(bytes: &[u8], budget: Budget) -> Result<(Id, Vec<Node<'_>>, Vec<StorageRecord>, Budget)> {
     let stack = Stack::new(budget);
     let mut machine = Machine { input: Input::new(bytes), stack, storages: Storages::default() };
     let root = machine.run().map_err(|mut fault| {
@@ -21,7 +32,7 @@ pub(super) fn run(bytes: &[u8], budget: Budget) -> Result<Decoded<'_>> {
         fault
     })?;
     let Machine { stack, storages, .. } = machine;
-    Ok(Decoded { nodes: stack.nodes, root, storages: storages.records, budget: stack.budget })
+    Ok((root, stack.nodes, storages.records, stack.budget))
 }
 
 struct Machine<'a> {
@@ -33,7 +44,6 @@ struct Machine<'a> {
 impl<'a> Machine<'a> {
     fn run(&mut self) -> Result<Id> {
         loop {
-            let at = self.input.at;
             match self.input.byte()? {
                 // PROTO, FRAME
                 0x80 => self.protocol()?,
@@ -42,7 +52,11 @@ impl<'a> Machine<'a> {
                 // STOP
                 b'.' => return self.stop(),
                 // BINPUT, LONG_BINPUT, MEMOIZE, BINGET, LONG_BINGET
-                opcode @ (b'q' | b'r' | 0x94 | b'h' | b'j') => self.memo(opcode)?,
+                b'q' => self.stack.remember(Some(self.input.length::<1>()?))?,
+                b'r' => self.stack.remember(Some(self.input.length::<4>()?))?,
+                0x94 => self.stack.remember(None)?,
+                b'h' => self.stack.recall(self.input.length::<1>()?)?,
+                b'j' => self.stack.recall(self.input.length::<4>()?)?,
                 // EMPTY_TUPLE, TUPLE1, TUPLE2, TUPLE3, TUPLE
                 opcode @ (b')' | 0x85..=0x87 | b't') => self.tuple(opcode)?,
                 // EMPTY_LIST, EMPTY_DICT, APPEND, APPENDS, SETITEM, SETITEMS
@@ -55,10 +69,10 @@ impl<'a> Machine<'a> {
                 b'R' => self.storages.reduce(&mut self.stack)?,
                 b'b' => self.build()?,
                 b'Q' => self.storages.persistent(&mut self.stack)?,
-                opcode => match self.scalar(opcode)? {
-                    Some(node) => self.stack.push(node)?,
-                    None => return Err(Fault::UnknownOpcode { opcode, at }),
-                },
+                opcode => {
+                    let scalar = self.scalar(opcode)?;
+                    self.stack.push(scalar)?;
+                }
             }
         }
     }
@@ -83,21 +97,9 @@ impl<'a> Machine<'a> {
         tidy.then_some(root).ok_or_else(|| nonsense("something is left over after the end"))
     }
 
-    fn memo(&mut self, opcode: u8) -> Result<()> {
-        let index = match opcode {
-            b'q' | b'h' => Some(self.input.byte()?.into()),
-            b'r' | b'j' => Some(u32::from_le_bytes(self.input.array()?)),
-            _ => None,
-        };
-        match index {
-            Some(index) if matches!(opcode, b'h' | b'j') => self.stack.recall(index),
-            index => self.stack.remember(index),
-        }
-    }
-
-    fn scalar(&mut self, opcode: u8) -> Result<Option<Node<'a>>> {
+    fn scalar(&mut self, opcode: u8) -> Result<Node<'a>> {
         let input = &mut self.input;
-        Ok(Some(match opcode {
+        Ok(match opcode {
             // NONE, NEWTRUE, NEWFALSE
             b'N' => Node::None,
             0x88 => Node::Bool(true),
@@ -109,32 +111,19 @@ impl<'a> Machine<'a> {
             0x8a => Node::Int(input.long()?),
             b'G' => Node::Float(f64::from_be_bytes(input.array()?)),
             // SHORT_BINUNICODE, BINUNICODE, BINUNICODE8
-            0x8c | b'X' | 0x8d => {
-                let count = match opcode {
-                    0x8c => input.length::<1>()?,
-                    b'X' => input.length::<4>()?,
-                    _ => input.length::<8>()?,
-                };
-                Node::Str(input.text(count)?)
-            }
-            _ => return Ok(None),
-        }))
+            0x8c => Node::Str(input.string::<1>()?),
+            b'X' => Node::Str(input.string::<4>()?),
+            0x8d => Node::Str(input.string::<8>()?),
+            _ => return Err(Fault::UnknownOpcode { opcode, at: input.at - 1 }),
+        })
     }
 
     fn tuple(&mut self, opcode: u8) -> Result<()> {
-        let count = match opcode {
-            b't' => {
-                let items = self.stack.pop_mark()?;
-                return self.stack.push(Node::Tuple(items));
-            }
-            b')' => 0,
-            _ => usize::from(opcode - 0x84),
+        let items = match opcode {
+            b't' => self.stack.pop_mark()?,
+            b')' => Vec::new(),
+            _ => self.stack.pop_last(usize::from(opcode - 0x84))?,
         };
-        let mut items = Vec::with_capacity(count);
-        for _ in 0..count {
-            items.push(self.stack.pop()?);
-        }
-        items.reverse();
         self.stack.push(Node::Tuple(items))
     }
 
@@ -142,11 +131,8 @@ impl<'a> Machine<'a> {
     fn fill(&mut self, opcode: u8) -> Result<()> {
         let items = match opcode {
             b'e' | b'u' => self.stack.pop_mark()?,
-            b'a' => vec![self.stack.pop()?],
-            _ => {
-                let value = self.stack.pop()?;
-                vec![self.stack.pop()?, value]
-            }
+            b'a' => self.stack.pop_last(1)?,
+            _ => self.stack.pop_last(2)?,
         };
         let target = self.stack.top()?;
         match (&mut self.stack.nodes[target], opcode) {

@@ -1,8 +1,6 @@
 //! What the pickle machine leaves and the tree is built from.
 
-use super::budget::Budget;
 use crate::dtype::DType;
-use crate::record::StorageRecord;
 use crate::tensor::TensorRef;
 
 /// Index of a node; values refer to each other by these, as Python's memo makes them shared.
@@ -55,13 +53,4 @@ impl Global {
             _ => None,
         }
     }
-}
-
-/// All values of a pickle, of which `root` is the outermost.
-pub(super) struct Decoded<'a> {
-    pub(super) nodes: Vec<Node<'a>>,
-    pub(super) root: Id,
-    pub(super) storages: Vec<StorageRecord>,
-    /// What is left of it.
-    pub(super) budget: Budget,
 }

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use super::Result;
 use super::node::{Global, Id, Node};
+use super::record::StorageRecord;
 use super::stack::{Stack, nonsense};
 use crate::dtype::DType;
-use crate::record::StorageRecord;
 use crate::tensor::TensorRef;
 
 /// The storages so far, in order of first use, and where each key's is.
@@ -53,7 +53,7 @@ impl<'a> Storages<'a> {
         let Node::Storage(storage) = stack.nodes[storage] else {
             return Err(nonsense("a tensor without a storage"));
         };
-        self.view(storage, dtype)?;
+        self.records[storage].view_as(dtype)?;
         let tensor = TensorRef {
             storage,
             offset: stack.unsigned(offset)?,
@@ -63,16 +63,6 @@ impl<'a> Storages<'a> {
         let extents = tensor.shape.len() + tensor.stride.len();
         stack.budget.spend(size_of::<TensorRef>() + extents * size_of::<usize>())?;
         stack.push(Node::Tensor(Box::new(tensor)))
-    }
-
-    /// Either the storage says what its elements are, or each tensor does, and then all of them the same.
-    fn view(&mut self, storage: usize, dtype: Option<DType>) -> Result<()> {
-        let record = &mut self.records[storage];
-        match dtype {
-            None if record.is_typed() => Ok(()),
-            Some(dtype) if !record.is_typed() => record.view_as(dtype),
-            _ => Err(nonsense("a tensor whose element type is said twice or never")),
-        }
     }
 
     /// BINPERSID: `("storage", class, key, device, length)`; the device it was on does not matter.

@@ -20,7 +20,7 @@ pub(super) struct Stack<'a> {
     ids: Vec<Id>,
     /// Heights of the stack at each open MARK; nothing below the last may be taken.
     marks: Vec<usize>,
-    memo: HashMap<u32, Id>,
+    memo: HashMap<usize, Id>,
 }
 
 impl<'a> Stack<'a> {
@@ -55,6 +55,16 @@ impl<'a> Stack<'a> {
         Err(nonsense("a value is missing from the stack"))
     }
 
+    /// The last `count` values, in order.
+    pub(super) fn pop_last(&mut self, count: usize) -> Result<Vec<Id>> {
+        let mut items = Vec::with_capacity(count);
+        for _ in 0..count {
+            items.push(self.pop()?);
+        }
+        items.reverse();
+        Ok(items)
+    }
+
     /// The value on top, which stays there.
     pub(super) fn top(&mut self) -> Result<Id> {
         let id = self.pop()?;
@@ -79,15 +89,15 @@ impl<'a> Stack<'a> {
     }
 
     /// Remembers the value on top; without an index it is numbered by the memo's length, as Python does.
-    pub(super) fn remember(&mut self, index: Option<u32>) -> Result<()> {
-        let index = index.unwrap_or_else(|| u32::try_from(self.memo.len()).unwrap_or(u32::MAX));
+    pub(super) fn remember(&mut self, index: Option<usize>) -> Result<()> {
+        let index = index.unwrap_or(self.memo.len());
         self.budget.spend(4 * size_of::<Id>())?;
         let id = self.top()?;
         self.memo.insert(index, id);
         Ok(())
     }
 
-    pub(super) fn recall(&mut self, index: u32) -> Result<()> {
+    pub(super) fn recall(&mut self, index: usize) -> Result<()> {
         let id = self.memo.get(&index).copied();
         self.push_id(id.ok_or_else(|| nonsense("the memo has no such value"))?)
     }

@@ -4,36 +4,30 @@ use std::collections::HashSet;
 
 use super::Result;
 use super::budget::Budget;
-use super::node::{Decoded, Global, Id, Node};
+use super::node::{Global, Id, Node};
+use super::record::StorageRecord;
 use crate::error::{Fault, shown};
 use crate::object::Object;
-use crate::record::StorageRecord;
 
 /// One step from a value to a value inside it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum Step<'a> {
+pub(super) enum Step<'a> {
     Key(&'a str),
     Number(i64),
     Item(usize),
 }
 
-/// The tree of the outermost value.
-pub(super) fn build(decoded: &Decoded) -> Result<Object> {
-    let Decoded { nodes, storages, root, budget } = decoded;
-    Tree { nodes, storages, path: Vec::new(), budget: *budget }.build(*root)
-}
-
 /// Builds values depth first, with the path to the current one for messages.
-struct Tree<'a> {
-    nodes: &'a [Node<'a>],
-    storages: &'a [StorageRecord],
-    path: Vec<Step<'a>>,
-    budget: Budget,
+pub(super) struct Tree<'a> {
+    pub(super) nodes: &'a [Node<'a>],
+    pub(super) storages: &'a [StorageRecord],
+    pub(super) path: Vec<Step<'a>>,
+    pub(super) budget: Budget,
 }
 
 impl<'a> Tree<'a> {
     /// The value of a node. The limit on depth ends cycles and makes the recursion safe.
-    fn build(&mut self, id: Id) -> Result<Object> {
+    pub(super) fn build(&mut self, id: Id) -> Result<Object> {
         if self.path.len() > Object::MAX_DEPTH {
             return Err(Fault::TooDeep { limit: Object::MAX_DEPTH });
         }

@@ -1,9 +1,9 @@
 //! A storage as a file describes it, and whether its bytes fit that.
 
+use super::Result;
+use super::stack::nonsense;
 use crate::dtype::DType;
 use crate::error::{Fault, shown};
-
-type Result<T> = std::result::Result<T, Fault>;
 
 /// A storage that is described but not read.
 #[derive(Debug)]
@@ -18,22 +18,23 @@ pub(crate) struct StorageRecord {
 }
 
 impl StorageRecord {
-    pub(crate) fn new(key: &str, class: Option<DType>, length: usize) -> Self {
+    pub(super) fn new(key: &str, class: Option<DType>, length: usize) -> Self {
         StorageRecord { key: key.to_owned(), class, viewed_as: None, length }
     }
 
     /// An error unless it is described so again.
-    pub(crate) fn check_same(&self, class: Option<DType>, length: usize) -> Result<()> {
+    pub(super) fn check_same(&self, class: Option<DType>, length: usize) -> Result<()> {
         let same = (self.class, self.length) == (class, length);
         same.then_some(()).ok_or_else(|| Fault::StorageConflict { storage: shown(&self.key) })
     }
 
-    pub(crate) fn is_typed(&self) -> bool {
-        self.class.is_some()
-    }
-
-    /// A tensor says what an untyped storage's elements are; all of its tensors must say the same.
-    pub(crate) fn view_as(&mut self, second: DType) -> Result<()> {
+    /// Either the storage says what its elements are, or each tensor does, and then all of them the same.
+    pub(super) fn view_as(&mut self, dtype: Option<DType>) -> Result<()> {
+        let second = match (self.class, dtype) {
+            (Some(_), None) => return Ok(()),
+            (None, Some(dtype)) => dtype,
+            _ => return Err(nonsense("a tensor whose element type is said twice or never")),
+        };
         match *self.viewed_as.get_or_insert(second) {
             first if first == second => Ok(()),
             first => Err(Fault::StorageTypes { storage: shown(&self.key), first, second }),
@@ -46,8 +47,8 @@ impl StorageRecord {
     }
 
     /// Whole elements.
-    pub(crate) fn numel(&self) -> usize {
-        if self.is_typed() { self.length } else { self.length / self.dtype().size() }
+    pub(super) fn numel(&self) -> usize {
+        if self.class.is_some() { self.length } else { self.length / self.dtype().size() }
     }
 
     /// The entry that holds its bytes.
