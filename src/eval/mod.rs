@@ -1,6 +1,6 @@
 //! Measuring a model: first the [`windows`] of a text, then [`mod@measure`] their [`scores`], then what `eval` and `compare` make of those.
 
-pub mod bootstrap;
+pub(crate) mod bootstrap;
 pub mod by_steps;
 pub mod compare;
 pub mod evaluation;
