@@ -19,27 +19,21 @@ const COLUMNS: usize = 64;
 
 /// The numbers of the picture, in nats: rows are steps, System 1 first, columns the prompt's characters.
 #[derive(Debug, Serialize)]
-pub struct Positions {
-    /// The characters read
-    pub characters: Vec<String>,
+struct Positions {
+    characters: Vec<String>,
     /// Expected energy of the prediction after each character (K + 1, T)
-    pub energy: Vec<Vec<f64>>,
+    energy: Vec<Vec<f64>>,
     /// Entropy of that prediction (K + 1, T)
-    pub entropy: Vec<Vec<f64>>,
+    entropy: Vec<Vec<f64>>,
 }
 
-/// Energy and entropy along a trajectory of x (1, T, V), of which `energy` gives (1, T): (K + 1, T) each.
-pub fn levels(trajectory: &[Tensor], energy: impl Fn(&Tensor) -> Tensor) -> [Vec<Vec<f64>>; 2] {
-    let rows = |of: &dyn Fn(&Tensor) -> Tensor| trajectory.iter().map(|x| numbers_of(&of(x))).collect();
-    no_grad(|| [rows(&energy), rows(&entropy)])
-}
-
-/// Computes and draws.
 pub fn picture(studio: &Studio) -> Result<Picture, Error> {
     let prompt = studio.prompt()?;
-    let [energy, entropy] = levels(&prompt.trajectory, |x| energy_of(prompt.ebm, &prompt.reading, x, studio.pass));
+    let along =
+        |of: &dyn Fn(&Tensor) -> Tensor| no_grad(|| prompt.trajectory.iter().map(|x| numbers_of(&of(x))).collect());
+    let energy = along(&|x| energy_of(prompt.ebm, &prompt.reading, x, studio.pass));
     let characters = prompt.ids.iter().map(|&id| prompt.vocab.char(id).map(String::from).unwrap_or_default());
-    let numbers = Positions { characters: characters.collect(), energy, entropy };
+    let numbers = Positions { characters: characters.collect(), energy, entropy: along(&entropy) };
     let mut table = Table::new(&["step", "position", "character", "energy", "entropy"]);
     for (step, (energies, entropies)) in numbers.energy.iter().zip(&numbers.entropy).enumerate() {
         for (t, (e, h)) in energies.iter().zip(entropies).enumerate() {
