@@ -13,6 +13,5 @@ pub mod table;
 pub mod temperature;
 pub mod windows;
 
-pub use evaluation::{Evaluation, evaluate};
-pub use measure::Prediction;
+pub use evaluation::evaluate;
 pub use windows::Windows;

@@ -9,7 +9,7 @@ use tch::{Tensor, no_grad};
 use super::draw::style::{self, FAINT, INK, LABEL, SOFT, TICK, diverging, px, short, text, viridis, width};
 use super::draw::{Area, DrawError, Picture, Table, bounds, colour_bar, outline, text_width};
 use super::numbers::numbers_of;
-use super::prompt::{Prompt, energy_of};
+use super::prompt::energy_of;
 use super::studio::Studio;
 use crate::energy::entropy;
 use crate::error::Error;
@@ -46,29 +46,20 @@ pub fn picture(studio: &Studio) -> Result<Picture, Error> {
         "Columns are the characters read, and what is coloured is the prediction after each. The top row is System 1's level, \
          the rows below show how far each step has moved it: blue is lower, red is higher.",
     );
-    let summary = summary(prompt, &numbers);
-    picture.draw(studio.config.format, (480, &summary), |area| paint(area, &numbers))?.numbers(&numbers, table)
-}
-
-/// The first column that is drawn.
-fn first(numbers: &Positions) -> usize {
-    numbers.characters.len().saturating_sub(COLUMNS)
-}
-
-fn summary(prompt: &Prompt, numbers: &Positions) -> String {
     let t = numbers.characters.len();
     let mean = |k: usize| numbers.energy[k].iter().sum::<f64>() / t as f64;
-    let cut = if first(numbers) > 0 { format!(" The last {COLUMNS} of {t} positions.") } else { String::new() };
-    format!(
+    let cut = if t > COLUMNS { format!(" The last {COLUMNS} of {t} positions.") } else { String::new() };
+    let summary = format!(
         "{}: mean energy gap {} nats over {t} positions{}.{cut}",
         prompt.effort(),
         short(mean(0) - mean(prompt.steps())),
         prompt.stopped()
-    )
+    );
+    picture.draw(studio.config.format, (480, &summary), |area| paint(area, &numbers))?.numbers(&numbers, table)
 }
 
 fn paint(area: &Area, numbers: &Positions) -> Result<(), DrawError> {
-    let first = first(numbers);
+    let first = numbers.characters.len().saturating_sub(COLUMNS);
     let shown: Vec<String> =
         numbers.characters[first..].iter().map(|c| c.chars().map(style::token).collect()).collect();
     let maps = [("energy", &numbers.energy), ("entropy", &numbers.entropy)];

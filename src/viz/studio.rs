@@ -7,8 +7,7 @@ use crate::data::shuffle::spread;
 use crate::data::{Corpus, Split, Vocab};
 use crate::error::Error;
 use crate::eval::windows::Windows;
-use crate::nn::pass::Pass;
-use crate::nn::pass::kind;
+use crate::nn::pass::{Pass, kind};
 use crate::program::load::Loaded;
 
 /// A model, and what is asked about it.
