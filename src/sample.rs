@@ -1,5 +1,6 @@
 //! Writing text: one token after another, by System 1 (fast) or System 2 (thinking).
 
+use serde::Serialize;
 use tch::{Kind, Tensor, no_grad};
 
 use crate::config::{Context, Mode, SampleConfig};
@@ -10,7 +11,7 @@ use crate::nn::cache::Cache;
 use crate::nn::pass::{Pass, Wanted};
 
 /// How a token is chosen from logits (temperature, then top-k, then top-p, then a draw or the best).
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Chooser {
     /// Logits are divided by it
     pub temperature: f64,

@@ -56,8 +56,7 @@ fn measure(config: &CompareConfig, output: Output) -> anyhow::Result<Comparison>
     let contenders = candidates.iter().zip(&loaded).map(|((name, candidate), loaded)| {
         Ok(Contender {
             name,
-            checkpoint: loaded.checkpoint.path.display().to_string(),
-            step: loaded.checkpoint.step,
+            checkpoint: &loaded.checkpoint,
             ebm: &loaded.ebm,
             vocab: loaded.vocab(Some(&corpus.path))?,
             refine_steps: candidate.refine_steps.unwrap_or(loaded.ebm.config.refine_steps),
@@ -74,7 +73,7 @@ fn measure(config: &CompareConfig, output: Output) -> anyhow::Result<Comparison>
     }
     windows.offsets.truncate(config.max_windows.map_or(usize::MAX, |n| n as usize));
     if output == Output::Text {
-        contenders.iter().zip(&loaded).for_each(|(contender, loaded)| introduce(contender, loaded));
+        contenders.iter().for_each(introduce);
         program::say(&format!(
             "{}: {} windows of {block_size} characters",
             corpus.path.display(),
@@ -108,10 +107,11 @@ fn settings(candidate: &Candidate) -> String {
 }
 
 /// Says who takes part, and how.
-fn introduce(contender: &Contender, loaded: &Loaded) {
-    let Contender { name, checkpoint, step, settings, refine_steps, .. } = contender;
-    let as_original = if loaded.checkpoint.ours.is_none() { ", as the original (model=upstream)" } else { "" };
+fn introduce(contender: &Contender) {
+    let Contender { name, checkpoint, settings, refine_steps, .. } = contender;
+    let (file, step) = (checkpoint.path.display(), checkpoint.step);
+    let as_original = if checkpoint.ours.is_none() { ", as the original (model=upstream)" } else { "" };
     let comma = if settings.is_empty() { "" } else { ", " };
     let prediction = Prediction::Steps(*refine_steps);
-    program::say(&format!("{name}: {checkpoint}, step {step}: {prediction}{as_original}{comma}{settings}"));
+    program::say(&format!("{name}: {file}, step {step}: {prediction}{as_original}{comma}{settings}"));
 }

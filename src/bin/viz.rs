@@ -24,10 +24,10 @@ fn main() -> ExitCode {
 
 fn draw(config: &VizConfig) -> anyhow::Result<()> {
     check_folder(&config.out)?;
-    let gallery = gallery(config)?;
-    gallery.notes.iter().for_each(|note| program::say(note));
-    let paths = write(&config.out, &gallery.pictures)?;
-    for picture in &gallery.pictures {
+    let (pictures, notes) = gallery(config)?;
+    notes.iter().for_each(|note| program::say(note));
+    let paths = write(&config.out, &pictures)?;
+    for picture in &pictures {
         let names: Vec<&str> = picture.files.iter().map(|(name, _)| name.as_str()).collect();
         program::say(&format!("{}: {}", picture.title, names.join(", ")));
     }

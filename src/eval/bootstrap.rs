@@ -16,11 +16,8 @@ const SEED: u64 = 1337;
 /// A number with its interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Estimate {
-    /// The number
     pub value: f64,
-    /// Lower end
     pub low: f64,
-    /// Upper end
     pub high: f64,
 }
 
@@ -77,7 +74,7 @@ impl Resampled {
 }
 
 /// The value below which a share of sorted values lies, linear between two of them.
-pub(crate) fn percentile(sorted: &[f64], share: f64) -> f64 {
+pub fn percentile(sorted: &[f64], share: f64) -> f64 {
     let place = share * sorted.len().saturating_sub(1) as f64;
     let at = |i: f64| sorted.get(i as usize).copied().unwrap_or(f64::NAN);
     at(place.floor()) + (at(place.ceil()) - at(place.floor())) * place.fract()

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use tch::Kind;
 
+use crate::checkpoint::Checkpoint;
 use crate::data::Vocab;
 use crate::ebm::Ebm;
 use crate::error::Error;
@@ -11,17 +12,14 @@ use crate::eval::measure::{Prediction, measure};
 use crate::eval::scores::{Scores, Summary};
 use crate::eval::table::{self, Column, Format, Measured};
 use crate::eval::windows::Windows;
-use crate::metrics::Row;
 
 /// One of the models.
 #[derive(Debug)]
 pub struct Contender<'a> {
     /// Its letter
     pub name: &'static str,
-    /// Its file, for people
-    pub checkpoint: String,
-    /// Training steps it has behind it
-    pub step: i64,
+    /// Its file
+    pub checkpoint: &'a Checkpoint,
     /// The model
     pub ebm: &'a Ebm,
     /// Its characters
@@ -54,9 +52,9 @@ pub fn shared_block_size(contenders: &[Contender], asked: Option<i64>) -> Result
             "{} ({}) and {} ({}) know different characters, {} and {} of them: their predictions are not comparable; \
              compare models of one vocabulary",
             first.name,
-            first.checkpoint,
+            first.checkpoint.path.display(),
             other.name,
-            other.checkpoint,
+            other.checkpoint.path.display(),
             first.vocab.len(),
             other.vocab.len()
         )));
@@ -96,27 +94,24 @@ pub fn compare(
     let row = |(contender, own): (&Contender, &Resampled)| {
         let mut row = table::row([
             ("name", contender.name.into()),
-            ("checkpoint", contender.checkpoint.clone().into()),
-            ("step", contender.step.into()),
+            ("checkpoint", contender.checkpoint.path.display().to_string().into()),
+            ("step", contender.checkpoint.step.into()),
             ("refine_steps", contender.refine_steps.into()),
             ("settings", contender.settings.clone().into()),
         ]);
         table::put_measures(&mut row, own);
         if contender.name != contenders[0].name {
-            put_differences(&mut row, contenders[0].name, &own.minus(&measured[0]));
+            let difference = own.minus(&measured[0]);
+            // Not that of the energy, whose zero is each model's own.
+            for (i, name) in Summary::NAMES.into_iter().enumerate().filter(|(_, name)| *name != "energy") {
+                let estimate = difference.estimate(|summary| summary.values()[i]);
+                table::put_estimate(&mut row, &format!("{name}_minus_{}", contenders[0].name), estimate);
+            }
         }
         row
     };
     let rows = contenders.iter().zip(&measured).map(row).collect();
     Comparison { windows: windows.offsets.len(), block_size: windows.block_size, measured: Measured::new(rows) }
-}
-
-/// Every measure's difference but that of the energy, whose zero is each model's own.
-fn put_differences(row: &mut Row, first: &str, difference: &Resampled) {
-    for (i, name) in Summary::NAMES.into_iter().enumerate().filter(|(_, name)| *name != "energy") {
-        let estimate = difference.estimate(|summary| summary.values()[i]);
-        table::put_estimate(row, &format!("{name}_minus_{first}"), estimate);
-    }
 }
 
 impl Comparison {

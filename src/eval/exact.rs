@@ -45,28 +45,21 @@ fn plural(n: usize, name: &str) -> String {
 impl Exact {
     /// A table with a column for each prediction.
     pub fn table(&self) -> String {
-        let names: Vec<&str> = self.0.first().into_iter().flat_map(|row| row.keys().map(String::as_str)).collect();
-        let predictions = names.into_iter().filter(|name| !["name", "problems"].contains(name));
-        let mut table =
-            String::from("\nAnswers that are right in every digit, by digits of the larger number and by carries\n");
-        let columns: Vec<(&str, String)> = predictions.map(|name| (name, name.replace("System ", "S"))).collect();
-        let columns: Vec<Column> = columns
-            .iter()
-            .map(|(key, title)| (*key, title.as_str(), title.len().max(9) + 2, Format::Percent))
-            .collect();
+        let with_count = |row: &Row| {
+            let name = format!("{} ({})", row["name"].as_str().unwrap_or_default(), row["problems"]);
+            let mut row = row.clone();
+            row.insert("name".to_owned(), name.into());
+            row
+        };
         let rows: Vec<Row> = self.0.iter().map(with_count).collect();
-        table.push_str(&table::table(&rows, &columns));
-        table
+        let predictions = rows.first().into_iter().flat_map(Row::keys).skip(2); // after name and problems
+        let titles: Vec<(&str, String)> =
+            predictions.map(|name| (name.as_str(), name.replace("System ", "S"))).collect();
+        let columns: Vec<Column> =
+            titles.iter().map(|(key, title)| (*key, title.as_str(), title.len().max(9) + 2, Format::Percent)).collect();
+        "\nAnswers that are right in every digit, by digits of the larger number and by carries\n".to_owned()
+            + &table::table(&rows, &columns)
     }
-}
-
-/// The number of problems beside their name.
-fn with_count(row: &Row) -> Row {
-    let mut row = row.clone();
-    let (name, problems) = (row["name"].as_str().unwrap_or_default(), &row["problems"]);
-    let name = format!("{name} ({problems})");
-    row.insert("name".to_owned(), name.into());
-    row
 }
 
 #[cfg(test)]

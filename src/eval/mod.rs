@@ -1,6 +1,6 @@
 //! Measuring a model: first the [`windows`] of a text, then [`mod@measure`] their [`scores`], then what `eval` and `compare` make of those.
 
-pub mod bootstrap;
+pub(crate) mod bootstrap;
 pub mod by_steps;
 pub mod compare;
 pub mod evaluation;
@@ -13,6 +13,5 @@ pub mod table;
 pub mod temperature;
 pub mod windows;
 
-pub use evaluation::{Evaluation, evaluate};
-pub use measure::Prediction;
+pub use evaluation::evaluate;
 pub use windows::Windows;

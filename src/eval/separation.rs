@@ -18,14 +18,11 @@ use crate::nn::pass::Pass;
 /// Fixed: two models are compared on the same corruptions.
 const SEED: u64 = 1337;
 
-/// What is done to a text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Corruption {
-    /// One character becomes another
+/// What is done to a text, as [`Separation`] says.
+#[derive(Debug, Clone, Copy)]
+enum Corruption {
     OneCharacter,
-    /// The words change places; the white space stays
     ShuffledWords,
-    /// Every character is drawn uniformly
     UniformNoise,
 }
 
@@ -38,12 +35,12 @@ pub struct Auroc {
     pub nll: f64,
 }
 
-/// [`Auroc`] for each [`Corruption`].
+/// [`Auroc`] for each corruption.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Separation {
     /// One character becomes another
     pub one_character: Auroc,
-    /// The words change places
+    /// The words change places; the white space stays
     pub shuffled_words: Auroc,
     /// Every character is drawn uniformly
     pub uniform_noise: Auroc,

@@ -6,13 +6,6 @@ use crate::data::{Corpus, DataError, Split};
 use crate::ebm::Ebm;
 use crate::error::Error;
 
-/// Consecutive windows of `block_size` from the start of a split, targets one character on; the last incomplete one is dropped. Of
-/// problems, all.
-pub fn window_offsets(corpus: &Corpus, split: Split, block_size: i64) -> Result<Vec<usize>, DataError> {
-    let last = corpus.windows(split, block_size, 1)?;
-    Ok((0..last).step_by(corpus.stride(block_size)).collect())
-}
-
 /// Windows of a text.
 #[derive(Debug, Clone)]
 pub struct Windows<'a> {
@@ -29,9 +22,10 @@ pub struct Windows<'a> {
 }
 
 impl<'a> Windows<'a> {
-    /// All [`window_offsets`] of a split.
+    /// Consecutive windows from the start of a split; the last incomplete one is dropped. Of problems, all.
     pub fn consecutive(corpus: &'a Corpus, split: Split, block_size: i64) -> Result<Self, DataError> {
-        Ok(Self { corpus, split, offsets: window_offsets(corpus, split, block_size)?, block_size, scored: block_size })
+        let all = Self::sliding(corpus, split, block_size, corpus.stride(block_size) as i64)?;
+        Ok(Self { scored: block_size, ..all })
     }
 
     /// Windows of a text that slide by `stride` ≤ T characters, of which the last `stride` are scored: each after T − `stride` others at

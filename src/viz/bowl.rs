@@ -18,7 +18,6 @@ use crate::error::Error;
 const POINTS: i64 = 161;
 /// Half width of the wide cut in logits at least.
 const WIDE: f64 = 4.0;
-/// What it is called.
 const TITLE: &str = "The bowl that a thought rolls down";
 /// The upright axis.
 const HEIGHT: &str = "E − E(System 1), nats";
@@ -29,19 +28,18 @@ const FRAMES: usize = 60;
 
 /// The numbers of the picture; energies in nats, places in logits along the line.
 #[derive(Debug, Serialize)]
-pub struct Bowl {
-    /// The text that was read
-    pub context: String,
+struct Bowl {
+    context: String,
     /// Place of each step along the line, System 1 first at 0
-    pub places: Vec<f64>,
+    places: Vec<f64>,
     /// J on the line there
-    pub on_line: Vec<f64>,
+    on_line: Vec<f64>,
     /// J at the prediction itself, which may lie beside the line
-    pub energies: Vec<f64>,
+    energies: Vec<f64>,
     /// The cut as near as the path: (place, J)
-    pub near: Vec<(f64, f64)>,
+    near: Vec<(f64, f64)>,
     /// The cut through the whole bowl
-    pub wide: Vec<(f64, f64)>,
+    wide: Vec<(f64, f64)>,
 }
 
 impl Bowl {
@@ -53,7 +51,7 @@ impl Bowl {
 }
 
 /// Cuts the energy along the path of a prompt's thought. An error where thinking does not move the prediction at all.
-pub fn bowl(prompt: &Prompt) -> Result<Bowl, Error> {
+fn bowl(prompt: &Prompt) -> Result<Bowl, Error> {
     no_grad(|| {
         let path = prompt.path(); // (K + 1, V)
         let (start, end) = (path.get(0), path.get(-1));
@@ -89,7 +87,6 @@ pub fn bowl(prompt: &Prompt) -> Result<Bowl, Error> {
     })
 }
 
-/// Panels, animation and numbers.
 pub fn picture(studio: &Studio) -> Result<Picture, Error> {
     let prompt = studio.prompt()?;
     let bowl = bowl(prompt)?;

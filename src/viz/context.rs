@@ -14,15 +14,15 @@ use crate::eval::windows::Windows;
 
 /// The numbers of the picture: energies of text, which are NLLs in nats per character.
 #[derive(Debug, Serialize)]
-pub struct ReadingOn {
+struct ReadingOn {
     /// Of the first chunk, after 0, 1, … steps down it
-    pub steps: Vec<f64>,
+    steps: Vec<f64>,
     /// Characters read by the end of each chunk
-    pub characters: Vec<i64>,
+    characters: Vec<i64>,
     /// Of everything read so far, by the trained weights
-    pub frozen: Vec<f64>,
+    frozen: Vec<f64>,
     /// The same by weights that follow the text: each chunk was scored before it was descended
-    pub following: Vec<f64>,
+    following: Vec<f64>,
 }
 
 /// Reads the first windows of the validation split, with `eval`'s settings for fast weights.
@@ -56,7 +56,6 @@ fn measure(studio: &Studio) -> Result<ReadingOn, Error> {
     Ok(reading)
 }
 
-/// Measures and draws.
 pub fn picture(studio: &Studio) -> Result<Picture, Error> {
     let numbers = measure(studio)?;
     let picture = Picture::new(

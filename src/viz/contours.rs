@@ -15,7 +15,6 @@ use crate::error::Error;
 /// Bands of colour in a view.
 const LEVELS: usize = 14;
 
-/// Draws both views.
 pub fn picture(numbers: &Landscape, format: PictureFormat) -> Result<Picture, Error> {
     let picture = Picture::new(
         "landscape",
@@ -33,11 +32,12 @@ pub fn picture(numbers: &Landscape, format: PictureFormat) -> Result<Picture, Er
             let mut chart = square_panel(&square, numbers.title(view, true), &x, &y)?;
             draw_contours(&chart, view)?;
             if view.name == "wide" {
-                draw_box(&chart, &numbers.views[1])?;
+                let near = numbers.views[1].corners();
+                chart.plotting_area().draw(&outline(near, WHITE.stroke_width(width(1.4))))?;
             }
             draw_path(&mut chart, numbers)?;
             let (_, y_range) = chart.plotting_area().get_pixel_range();
-            let range = view.range_above(numbers.path[0].energy);
+            let range = view.range_above(numbers.plane.path[0].energy);
             let top = half.get_base_pixel().1;
             colour_bar(&bar, "E − E(System 1), nats", &range, (y_range.start - top, y_range.end - top), viridis)?;
         }
@@ -79,14 +79,9 @@ fn draw_contours(chart: &Chart, view: &View) -> Result<(), DrawError> {
     Ok(())
 }
 
-/// Where the near view lies in the wide one.
-fn draw_box(chart: &Chart, near: &View) -> Result<(), DrawError> {
-    chart.plotting_area().draw(&outline(near.corners(), WHITE.stroke_width(width(1.4))))
-}
-
 /// The path with a dot for each step.
 fn draw_path(chart: &mut Chart, numbers: &Landscape) -> Result<(), DrawError> {
-    let places: Vec<(f64, f64)> = numbers.path.iter().map(|s| (s.a, s.b)).collect();
+    let places: Vec<(f64, f64)> = numbers.plane.path.iter().map(|s| (s.a, s.b)).collect();
     line(chart, &places, &PATH, (1.8, Dash::Solid))?;
     for place in places.iter().skip(1) {
         dot(chart, *place, 1.7, PATH)?;

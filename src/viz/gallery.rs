@@ -3,7 +3,7 @@
 use super::draw::Picture;
 use super::landscape::landscape;
 use super::studio::Studio;
-use super::{bowl, context, contours, gap, index, negatives, positions, report, runs, surface, training, trajectories};
+use super::{bowl, context, contours, gap, index, negatives, positions, report, surface, training, trajectories};
 use crate::config::{VizConfig, VizMode};
 use crate::device;
 use crate::error::Error;
@@ -21,60 +21,50 @@ const ALL: [VizMode; 8] = [
     VizMode::Report,
 ];
 
-/// What was drawn.
-#[derive(Debug)]
-pub struct Gallery {
-    /// The pictures
-    pub pictures: Vec<Picture>,
-    /// What the user should know, in words
-    pub notes: Vec<String>,
-}
-
-/// Draws what a configuration asks for; nothing is written yet ([`super::draw::output::write`]).
-pub fn gallery(config: &VizConfig) -> Result<Gallery, Error> {
+/// Draws what a configuration asks for, with what the user should know in words; nothing is written yet
+/// ([`super::draw::output::write`]).
+pub fn gallery(config: &VizConfig) -> Result<(Vec<Picture>, Vec<String>), Error> {
     if config.mode == VizMode::Training {
-        let picture = training::picture(&runs::asked_for(config, None)?, config)?;
-        return Ok(Gallery { pictures: vec![picture], notes: Vec::new() });
+        return Ok((vec![training::picture(config, None)?], Vec::new()));
     }
     let device = device::resolve(&config.compute.device)?;
     let loaded = load(&config.from, &config.model, device)?;
     let studio = Studio::new(config, &loaded)?;
+    let (mut pictures, mut notes) = (Vec::new(), [&loaded.notes, studio.notes()].concat());
     if config.mode != VizMode::All {
-        let pictures = pictures(&studio, config.mode)?;
-        return Ok(Gallery { pictures, notes: [&loaded.notes, studio.notes()].concat() });
+        draw(&studio, config.mode, &mut pictures)?;
+        return Ok((pictures, notes));
     }
-    let (mut all, mut notes) = (Vec::new(), [&loaded.notes, studio.notes()].concat());
     for mode in ALL {
-        match pictures(&studio, mode) {
-            Ok(pictures) => all.extend(pictures),
+        match draw(&studio, mode, &mut pictures) {
             // A checkpoint without its text or its run still has its other pictures.
             Err(error @ (Error::Data(_) | Error::NoRun { .. })) => notes.push(format!("no {mode}: {error}")),
-            Err(error) => return Err(error),
+            drawn => drawn?,
         }
     }
-    all.push(index::page(&all, &notes, &studio.subject()));
-    Ok(Gallery { pictures: all, notes })
+    pictures.push(index::page(&pictures, &notes, &studio.subject()));
+    Ok((pictures, notes))
 }
 
-/// The pictures of one mode.
-fn pictures(studio: &Studio, mode: VizMode) -> Result<Vec<Picture>, Error> {
+/// Adds the pictures of one mode.
+fn draw(studio: &Studio, mode: VizMode, pictures: &mut Vec<Picture>) -> Result<(), Error> {
     let config = studio.config;
     let picture = match mode {
         VizMode::Landscape => {
             let numbers = landscape(studio.prompt()?, config)?;
-            return Ok(vec![contours::picture(&numbers, config.format)?, surface::picture(&numbers, config.format)?]);
+            pictures.push(contours::picture(&numbers, config.format)?);
+            surface::picture(&numbers, config.format)?
         }
-        VizMode::Bowl => bowl::picture(studio),
-        VizMode::Trajectories => trajectories::picture(studio),
-        VizMode::Positions => positions::picture(studio),
-        VizMode::Gap => gap::picture(studio),
-        VizMode::Negatives => negatives::picture(studio),
-        VizMode::Context => context::picture(studio),
-        VizMode::Report => report::picture(studio),
-        VizMode::Training => {
-            training::picture(&runs::asked_for(config, studio.loaded.checkpoint.path.parent())?, config)
-        }
-        VizMode::All => Err(Error::Request(format!("mode={mode} has nothing to look at"))), // it is not a picture
+        VizMode::Bowl => bowl::picture(studio)?,
+        VizMode::Trajectories => trajectories::picture(studio)?,
+        VizMode::Positions => positions::picture(studio)?,
+        VizMode::Gap => gap::picture(studio)?,
+        VizMode::Negatives => negatives::picture(studio)?,
+        VizMode::Context => context::picture(studio)?,
+        VizMode::Report => report::picture(studio)?,
+        VizMode::Training => training::picture(config, studio.loaded.checkpoint.path.parent())?,
+        VizMode::All => return Err(Error::Request(format!("mode={mode} has nothing to look at"))), // it is not a picture
     };
-    picture.map(|picture| vec![picture])
+    pictures.push(picture);
+    Ok(())
 }

@@ -13,32 +13,26 @@ use crate::error::Error;
 use crate::eval::bootstrap::percentile;
 use crate::eval::windows::Windows;
 
-/// Mean and spread over positions.
+/// Mean and percentiles over positions.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Spread {
-    /// Mean
-    pub mean: f64,
-    /// A tenth of the positions lies below
-    pub p10: f64,
-    /// Half
-    pub p50: f64,
-    /// Nine tenths
-    pub p90: f64,
+struct Spread {
+    mean: f64,
+    p10: f64,
+    p50: f64,
+    p90: f64,
 }
 
 /// The numbers of the picture, in nats, System 1 first.
 #[derive(Debug, Serialize)]
 pub struct Gap {
-    /// Windows measured
-    pub windows: usize,
-    /// Positions in them
-    pub positions: usize,
+    windows: usize,
+    positions: usize,
     /// Windows in which the model's early stop ended the loop; they stay where they are
-    pub early_stops: usize,
+    early_stops: usize,
     /// Energy E_k after each step: the expected one, or for other families than the linear what thinking descends
-    pub energy: Vec<Spread>,
+    energy: Vec<Spread>,
     /// E_0 − E_k of each position
-    pub gap: Vec<Spread>,
+    gap: Vec<Spread>,
 }
 
 /// Energies along a trajectory of x (B, T, V), of which `energy` gives (B, T): (K + 1, B·T), float64.
@@ -91,8 +85,7 @@ fn measure(studio: &Studio, windows: &Windows) -> Gap {
     Gap::new(&Tensor::cat(&all, 1), windows.offsets.len(), early_stops)
 }
 
-/// Measures and draws.
-pub fn picture(studio: &Studio) -> Result<Picture, Error> {
+pub(super) fn picture(studio: &Studio) -> Result<Picture, Error> {
     let corpus = studio.corpus()?;
     let numbers = measure(studio, &studio.windows(&corpus)?);
     let picture = Picture::new(
@@ -107,23 +100,19 @@ pub fn picture(studio: &Studio) -> Result<Picture, Error> {
             table.row(&[&step, &name, &s.mean, &s.p10, &s.p50, &s.p90]);
         }
     }
-    let summary = summary(&numbers);
-    picture.draw(studio.config.format, (312, &summary), |area| paint(area, &numbers))?.numbers(&numbers, table)
-}
-
-fn summary(numbers: &Gap) -> String {
-    let steps = numbers.gap.len() - 1;
     let stops = match numbers.early_stops {
         0 => String::new(),
         n => format!("; in {n} of the windows the model's early stop ended the thinking sooner"),
     };
-    format!(
+    let last = numbers.gap.len() - 1;
+    let summary = format!(
         "Energy gap after {}: {} nats (mean of {} validation positions in {} windows{stops}).",
-        style::steps(steps),
-        short(numbers.gap[steps].mean),
+        style::steps(last),
+        short(numbers.gap[last].mean),
         numbers.positions,
         numbers.windows
-    )
+    );
+    picture.draw(studio.config.format, (312, &summary), |area| paint(area, &numbers))?.numbers(&numbers, table)
 }
 
 fn paint(area: &Area, numbers: &Gap) -> Result<(), DrawError> {

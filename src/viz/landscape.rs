@@ -10,7 +10,7 @@ use tch::no_grad;
 
 use super::draw::style::short;
 use super::draw::{Table, bounds};
-use super::plane::{Plane, Second};
+use super::plane::{Plane, Second, Step};
 use super::prompt::Prompt;
 use crate::config::VizConfig;
 use crate::error::Error;
@@ -24,31 +24,12 @@ pub struct Landscape {
     /// What the energy did and how far the path is, in a sentence
     #[serde(skip)]
     pub summary: String,
-    /// The text that was read
-    pub context: String,
-    /// Position of its last character in the prompt
-    pub position: i64,
-    /// Share of the path's variance along the first and the second direction
-    pub variance_shares: [f64; 2],
-    /// What the second direction is
-    pub second_direction: Second,
-    /// Largest distance of a step from the plane
-    pub off_plane: f64,
-    /// Steps, System 1 first: place in the plane, and the energy of the prediction itself
-    pub path: Vec<Step>,
-    /// The near view and the wide one
-    pub views: Vec<View>,
-}
-
-/// One step of the path.
-#[derive(Debug, Clone, Copy, Serialize)]
-pub struct Step {
-    /// Along the first direction
-    pub a: f64,
-    /// Along the second
-    pub b: f64,
-    /// J at the prediction
-    pub energy: f64,
+    context: String,
+    position: i64,
+    #[serde(flatten)]
+    pub plane: Plane,
+    /// The wide view and the near one
+    pub views: [View; 2],
 }
 
 /// Energies on a square grid.
@@ -56,10 +37,9 @@ pub struct Step {
 pub struct View {
     /// wide or near
     pub name: &'static str,
-    /// The middle
-    pub centre: [f64; 2],
+    centre: [f64; 2],
     /// From the middle to an edge
-    pub half_width: f64,
+    half_width: f64,
     /// Points along a side
     pub grid: usize,
     /// Row after row from the lowest b, each from the lowest a
@@ -83,7 +63,6 @@ impl View {
         [(a.start, b.start), (a.end, b.end)]
     }
 
-    /// Lowest and highest energy.
     pub fn range(&self) -> Range<f64> {
         let ends = bounds(self.energies.iter().copied());
         ends.start..ends.end.max(ends.start + f64::MIN_POSITIVE)
@@ -100,8 +79,7 @@ pub fn landscape(prompt: &Prompt, config: &VizConfig) -> Result<Landscape, Error
     // With soft tokens the text is read again at every point.
     let grid = config.grid.unwrap_or(if prompt.ebm.config.use_soft_tokens { 31 } else { 61 });
     let plane = no_grad(|| Plane::of(prompt))?;
-    let energies = prompt.energy_at(&prompt.path());
-    let [a, b] = [0, 1].map(|d| bounds(plane.path.iter().map(|place| place[d])));
+    let (a, b) = (bounds(plane.path.iter().map(|s| s.a)), bounds(plane.path.iter().map(|s| s.b)));
     let centre = [(a.start + a.end) / 2.0, (b.start + b.end) / 2.0];
     let near = 0.75 * (a.end - a.start).max(b.end - b.start);
     let wide = config.extent.unwrap_or(WIDE.max(2.0 * near));
@@ -111,17 +89,8 @@ pub fn landscape(prompt: &Prompt, config: &VizConfig) -> Result<Landscape, Error
         view.energies = prompt.energy_at(&plane.points(&places.collect::<Vec<_>>()));
         view
     });
-    let path: Vec<Step> = plane.path.iter().zip(energies).map(|(&[a, b], energy)| Step { a, b, energy }).collect();
-    Ok(Landscape {
-        summary: summary(prompt, &path),
-        context: prompt.context(),
-        position: prompt.position,
-        variance_shares: plane.shares,
-        second_direction: plane.second,
-        off_plane: plane.off_plane,
-        path,
-        views: views.into(),
-    })
+    let summary = summary(prompt, &plane.path);
+    Ok(Landscape { summary, context: prompt.context(), position: prompt.position, plane, views })
 }
 
 impl Landscape {
@@ -136,16 +105,15 @@ impl Landscape {
         }
     }
 
-    /// Names of the two axes.
     pub fn axis_names(&self) -> [String; 2] {
         let percent = |share: f64| match share {
             s if s > 0.999 => ">99.9 %".to_owned(),
             s if s < 0.001 => "<0.1 %".to_owned(),
             s => format!("{:.1} %", 100.0 * s),
         };
-        let first = format!("PC 1, logits ({} of variance)", percent(self.variance_shares[0]));
-        let second = match self.second_direction {
-            Second::Component => format!("PC 2, logits ({})", percent(self.variance_shares[1])),
+        let first = format!("PC 1, logits ({} of variance)", percent(self.plane.variance_shares[0]));
+        let second = match self.plane.second_direction {
+            Second::Component => format!("PC 2, logits ({})", percent(self.plane.variance_shares[1])),
             Second::Gradient => "across the path, uphill, logits".to_owned(),
             Second::RunnerUp => "across the path, logits".to_owned(),
         };
@@ -155,7 +123,7 @@ impl Landscape {
     /// Path and views, for CSV.
     pub fn table(&self) -> Table {
         let mut table = Table::new(&["view", "a", "b", "energy"]);
-        self.path.iter().for_each(|s| table.row(&[&"path", &s.a, &s.b, &s.energy]));
+        self.plane.path.iter().for_each(|s| table.row(&[&"path", &s.a, &s.b, &s.energy]));
         for view in &self.views {
             for (i, energy) in view.energies.iter().enumerate() {
                 let (column, line) = (i % view.grid, i / view.grid);

@@ -23,34 +23,30 @@ use crate::program::load::Loaded;
 
 /// Bars of a histogram.
 const BINS: usize = 60;
-/// Windows at a time.
 const BATCH: i64 = 16;
 
 /// The energies of one kind of token.
 #[derive(Debug, Serialize)]
-pub struct Kindred {
-    /// What they are
-    pub name: String,
-    /// Their mean, in nats
-    pub mean: f64,
+struct Kindred {
+    name: String,
+    mean: f64,
     /// Share of them in each bin
-    pub shares: Vec<f64>,
+    shares: Vec<f64>,
 }
 
-/// The numbers of the picture.
+/// The numbers of the picture; energies in nats.
 #[derive(Debug, Serialize)]
-pub struct Histograms {
+struct Histograms {
     /// Tokens of each kind
-    pub tokens: usize,
-    /// Edges of the bins, in nats
-    pub edges: Vec<f64>,
-    /// One histogram for each kind
-    pub kinds: Vec<Kindred>,
+    tokens: usize,
+    /// Edges of the bins
+    edges: Vec<f64>,
+    kinds: Vec<Kindred>,
 }
 
 impl Histograms {
     /// Sorts energies by kind into bins that hold all of them.
-    pub fn new(kinds: Vec<(String, Vec<f64>)>) -> Self {
+    fn new(kinds: Vec<(String, Vec<f64>)>) -> Self {
         let all = kinds.iter().flat_map(|(_, values)| values).copied().filter(|e| e.is_finite());
         let Range { start: low, end: high } = bounds(all);
         let wide = (high - low).max(1e-9) / BINS as f64;
@@ -76,7 +72,8 @@ fn measure(studio: &Studio, windows: &Windows) -> Result<Histograms, Error> {
     let ebm = &loaded.ebm;
     let mut chains = chains(loaded)?;
     tch::manual_seed(config.seed);
-    let mut found: [Vec<f64>; 4] = Default::default();
+    let names = ["text, E+", "the model's samples", &chains_name(loaded), "uniform noise"];
+    let mut kinds = names.map(|name| (name.to_owned(), Vec::new()));
     for (idx, targets) in windows.batches(BATCH, ebm.device()) {
         no_grad(|| {
             // The energies that contrastive training sees.
@@ -96,14 +93,12 @@ fn measure(studio: &Studio, windows: &Windows) -> Result<Histograms, Error> {
                 (&negatives.energies, drawn(&negatives.logits)),
                 (&energies, noise),
             ];
-            for (found, (energies, tokens)) in found.iter_mut().zip(pairs) {
+            for ((_, found), (energies, tokens)) in kinds.iter_mut().zip(pairs) {
                 found.extend(numbers_of::<f64>(&token_energies(energies, &tokens))); // (B·T)
             }
         });
     }
-    let [data, samples, chain, noise] = found;
-    let names = ["text, E+", "the model's samples", &chains_name(loaded), "uniform noise"].map(str::to_owned);
-    Ok(Histograms::new(names.into_iter().zip([data, samples, chain, noise]).collect()))
+    Ok(Histograms::new(kinds.into()))
 }
 
 /// The sampler of the checkpoint with its chains; that of a model trained without one is CD-k from its settings.
@@ -135,7 +130,6 @@ fn drawn(logits: &Tensor) -> Tensor {
     logits.softmax(-1, None).view([b * t, v]).multinomial(1, false).view([b, t])
 }
 
-/// Measures and draws.
 pub fn picture(studio: &Studio) -> Result<Picture, Error> {
     let corpus = studio.corpus()?;
     let windows = studio.windows(&corpus)?;

@@ -12,20 +12,30 @@ use crate::error::Error;
 const NEGLIGIBLE: f64 = 1e-6;
 
 /// A plane through the start of a path, in the space of logits less their mean.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub struct Plane {
     /// x₀ (V), float64
-    pub origin: Tensor,
+    #[serde(skip)]
+    origin: Tensor,
     /// Two directions of length 1, at right angles (2, V)
-    pub directions: Tensor,
-    /// Share of the path's variance along each
-    pub shares: [f64; 2],
-    /// The path in the plane: (a, b) of each step
-    pub path: Vec<[f64; 2]>,
-    /// What the second direction is
-    pub second: Second,
+    #[serde(skip)]
+    directions: Tensor,
+    /// Share of the path's variance along each direction
+    pub variance_shares: [f64; 2],
+    pub second_direction: Second,
     /// Largest distance of a step from the plane, in logits
-    pub off_plane: f64,
+    off_plane: f64,
+    /// System 1 first
+    pub path: Vec<Step>,
+}
+
+/// One step of the path, at a along the first direction and b along the second.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Step {
+    pub a: f64,
+    pub b: f64,
+    /// J at the prediction itself, which may lie beside the plane
+    pub energy: f64,
 }
 
 /// Where the second direction of a plane comes from.
@@ -59,7 +69,7 @@ impl Plane {
         let whole = &end - &origin;
         let first = signed(v.select(1, 0), &whole);
         let bends = s.len() > 1 && s[1] > NEGLIGIBLE * s[0];
-        let (second, b) = match bends {
+        let (second_direction, b) = match bends {
             true => (Second::Component, signed(v.select(1, 1), &prompt.gradient_at(&end))),
             false => second_direction(&first, &prompt.gradient_at(&end), &end),
         };
@@ -71,14 +81,14 @@ impl Plane {
         let total: f64 = s.iter().map(|s| s * s).sum();
         let share = |i: usize| s.get(i).map_or(0.0, |s| s * s / total);
         let flat = numbers_of(&places);
-        let (rows, _) = flat.as_chunks();
+        let steps = flat.as_chunks().0.iter().zip(prompt.energy_at(&path));
         Ok(Self {
             origin,
             directions,
-            shares: [share(0), if bends { share(1) } else { 0.0 }],
-            path: rows.to_vec(),
-            second,
+            variance_shares: [share(0), if bends { share(1) } else { 0.0 }],
+            second_direction,
             off_plane: off_plane.max().double_value(&[]).sqrt(),
+            path: steps.map(|(&[a, b], energy)| Step { a, b, energy }).collect(),
         })
     }
 

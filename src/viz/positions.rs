@@ -9,7 +9,7 @@ use tch::{Tensor, no_grad};
 use super::draw::style::{self, FAINT, INK, LABEL, SOFT, TICK, diverging, px, short, text, viridis, width};
 use super::draw::{Area, DrawError, Picture, Table, bounds, colour_bar, outline, text_width};
 use super::numbers::numbers_of;
-use super::prompt::{Prompt, energy_of};
+use super::prompt::energy_of;
 use super::studio::Studio;
 use crate::energy::entropy;
 use crate::error::Error;
@@ -19,27 +19,21 @@ const COLUMNS: usize = 64;
 
 /// The numbers of the picture, in nats: rows are steps, System 1 first, columns the prompt's characters.
 #[derive(Debug, Serialize)]
-pub struct Positions {
-    /// The characters read
-    pub characters: Vec<String>,
+struct Positions {
+    characters: Vec<String>,
     /// Expected energy of the prediction after each character (K + 1, T)
-    pub energy: Vec<Vec<f64>>,
+    energy: Vec<Vec<f64>>,
     /// Entropy of that prediction (K + 1, T)
-    pub entropy: Vec<Vec<f64>>,
+    entropy: Vec<Vec<f64>>,
 }
 
-/// Energy and entropy along a trajectory of x (1, T, V), of which `energy` gives (1, T): (K + 1, T) each.
-pub fn levels(trajectory: &[Tensor], energy: impl Fn(&Tensor) -> Tensor) -> [Vec<Vec<f64>>; 2] {
-    let rows = |of: &dyn Fn(&Tensor) -> Tensor| trajectory.iter().map(|x| numbers_of(&of(x))).collect();
-    no_grad(|| [rows(&energy), rows(&entropy)])
-}
-
-/// Computes and draws.
 pub fn picture(studio: &Studio) -> Result<Picture, Error> {
     let prompt = studio.prompt()?;
-    let [energy, entropy] = levels(&prompt.trajectory, |x| energy_of(prompt.ebm, &prompt.reading, x, studio.pass));
+    let along =
+        |of: &dyn Fn(&Tensor) -> Tensor| no_grad(|| prompt.trajectory.iter().map(|x| numbers_of(&of(x))).collect());
+    let energy = along(&|x| energy_of(prompt.ebm, &prompt.reading, x, studio.pass));
     let characters = prompt.ids.iter().map(|&id| prompt.vocab.char(id).map(String::from).unwrap_or_default());
-    let numbers = Positions { characters: characters.collect(), energy, entropy };
+    let numbers = Positions { characters: characters.collect(), energy, entropy: along(&entropy) };
     let mut table = Table::new(&["step", "position", "character", "energy", "entropy"]);
     for (step, (energies, entropies)) in numbers.energy.iter().zip(&numbers.entropy).enumerate() {
         for (t, (e, h)) in energies.iter().zip(entropies).enumerate() {
@@ -52,29 +46,20 @@ pub fn picture(studio: &Studio) -> Result<Picture, Error> {
         "Columns are the characters read, and what is coloured is the prediction after each. The top row is System 1's level, \
          the rows below show how far each step has moved it: blue is lower, red is higher.",
     );
-    let summary = summary(prompt, &numbers);
-    picture.draw(studio.config.format, (480, &summary), |area| paint(area, &numbers))?.numbers(&numbers, table)
-}
-
-/// The first column that is drawn.
-fn first(numbers: &Positions) -> usize {
-    numbers.characters.len().saturating_sub(COLUMNS)
-}
-
-fn summary(prompt: &Prompt, numbers: &Positions) -> String {
     let t = numbers.characters.len();
     let mean = |k: usize| numbers.energy[k].iter().sum::<f64>() / t as f64;
-    let cut = if first(numbers) > 0 { format!(" The last {COLUMNS} of {t} positions.") } else { String::new() };
-    format!(
+    let cut = if t > COLUMNS { format!(" The last {COLUMNS} of {t} positions.") } else { String::new() };
+    let summary = format!(
         "{}: mean energy gap {} nats over {t} positions{}.{cut}",
         prompt.effort(),
         short(mean(0) - mean(prompt.steps())),
         prompt.stopped()
-    )
+    );
+    picture.draw(studio.config.format, (480, &summary), |area| paint(area, &numbers))?.numbers(&numbers, table)
 }
 
 fn paint(area: &Area, numbers: &Positions) -> Result<(), DrawError> {
-    let first = first(numbers);
+    let first = numbers.characters.len().saturating_sub(COLUMNS);
     let shown: Vec<String> =
         numbers.characters[first..].iter().map(|c| c.chars().map(style::token).collect()).collect();
     let maps = [("energy", &numbers.energy), ("entropy", &numbers.entropy)];

@@ -54,14 +54,9 @@ pub struct Report {
     pub think_steps: Option<i64>,
     /// Step size α
     pub alpha: f64,
-    /// Temperature of the draw
-    pub temperature: f64,
-    /// Only the k best were drawn from
-    pub top_k: Option<i64>,
-    /// Only the best that reach p were drawn from
-    pub top_p: Option<f64>,
-    /// Drawn, or the best taken
-    pub sample: bool,
+    /// How a character was chosen
+    #[serde(flatten)]
+    pub chooser: Chooser,
     /// Seed of the draws
     pub seed: i64,
     /// Means over the given text, where any of it was scored
@@ -155,10 +150,7 @@ pub fn trace(ebm: &Ebm, vocab: &Vocab, request: &Request) -> Result<Report, Erro
         checkpoint: request.checkpoint.clone(),
         think_steps: request.think_steps,
         alpha: round(ebm.alpha.double_value(&[]), 6), // read from the device: it is shown
-        temperature: request.chooser.temperature,
-        top_k: request.chooser.top_k,
-        top_p: request.chooser.top_p,
-        sample: request.chooser.sample,
+        chooser: request.chooser.clone(),
         seed: request.seed,
         given: totals(text.iter().filter(|c| !c.written)),
         written: totals(text.iter().filter(|c| c.written)),

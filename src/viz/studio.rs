@@ -7,17 +7,13 @@ use crate::data::shuffle::spread;
 use crate::data::{Corpus, Split, Vocab};
 use crate::error::Error;
 use crate::eval::windows::Windows;
-use crate::nn::pass::Pass;
-use crate::nn::pass::kind;
+use crate::nn::pass::{Pass, kind};
 use crate::program::load::Loaded;
 
 /// A model, and what is asked about it.
 pub struct Studio<'a> {
-    /// What is asked
     pub config: &'a VizConfig,
-    /// The model with its file
     pub loaded: &'a Loaded,
-    /// Its characters
     pub vocab: Vocab,
     /// Evaluation in the precision asked for
     pub pass: Pass,
@@ -36,7 +32,6 @@ impl<'a> Studio<'a> {
         Ok(Self { config, loaded, vocab, pass, prompt })
     }
 
-    /// The prompt that was thought about.
     pub fn prompt(&self) -> Result<&Prompt<'a>, Error> {
         let missing = || Error::Request(format!("mode={} has nothing to look at", self.config.mode));
         self.prompt.as_ref().ok_or_else(missing)

@@ -7,6 +7,7 @@ use plotters::style::{Color, FontTransform, RGBColor};
 use super::draw::style::{self, FAINT, GRID, INK, LABEL, Numbers, PAGE, PATH, SOFT, TICK, px, text, viridis, width};
 use super::draw::{Area, DrawError, Figure, Picture, draw_ends, legend, samples};
 use super::landscape::{Landscape, View};
+use super::plane::Step;
 use crate::config::PictureFormat;
 use crate::error::Error;
 
@@ -20,7 +21,6 @@ const PATCHES: usize = 40;
 /// Grid lines drawn on the surface along each side.
 const MESH: usize = 15;
 
-/// Draws both views.
 pub fn picture(numbers: &Landscape, format: PictureFormat) -> Result<Picture, Error> {
     let picture = Picture::new(
         "landscape_surface",
@@ -73,8 +73,8 @@ fn draw_view(area: &Area, numbers: &Landscape, view: &View) -> Result<(), DrawEr
     draw_box(area, &eye)?;
     draw_surface(area, &eye, view, &share)?;
     let inside = |d: usize, value: f64| (value - view.side(d).start) / (view.side(d).end - view.side(d).start);
-    let places: Vec<(i32, i32)> =
-        numbers.path.iter().map(|s| eye.see([inside(0, s.a), inside(1, s.b), share(s.energy) + 0.01])).collect();
+    let place = |s: &Step| eye.see([inside(0, s.a), inside(1, s.b), share(s.energy) + 0.01]);
+    let places: Vec<(i32, i32)> = numbers.plane.path.iter().map(place).collect();
     area.draw(&PathElement::new(places.clone(), PATH.stroke_width(width(2.2))))?;
     for place in &places[1..] {
         area.draw(&Circle::new(*place, px(1.8), PATH.filled()))?;
@@ -159,37 +159,32 @@ fn draw_axes(area: &Area, eye: &Eye, numbers: &Landscape, view: &View) -> Result
     let sides = [
         (view.side(0), short(&first)),
         (view.side(1), short(&second)),
-        (view.range_above(numbers.path[0].energy), "E − E(System 1), nats".to_owned()),
+        (view.range_above(numbers.plane.path[0].energy), "E − E(System 1), nats".to_owned()),
     ];
     let at = |d: usize, s: f64| match d {
         0 => [s, 0.0, 0.0],
         1 => [1.0, s, 0.0],
         _ => [0.0, 0.0, s],
     };
-    let outward = [(-1, 1), (1, 1), (-1, 0)];
     for (d, (side, name)) in sides.iter().enumerate() {
         let (ticks, step) = style::ticks(side, 4, false);
         let shown = Numbers::new(side, step);
         area.draw(&PathElement::new([eye.see(at(d, 0.0)), eye.see(at(d, 1.0))], FAINT.stroke_width(width(0.9))))?;
-        let anchor = match d {
-            0 => Pos::new(HPos::Right, VPos::Top),
-            1 => Pos::new(HPos::Left, VPos::Top),
-            _ => Pos::new(HPos::Right, VPos::Center),
+        // Where numbers and the name stand from the edge, in pixels, and how they are held there.
+        let (out, anchor, away, name_anchor) = match d {
+            0 => ((-4.0, 3.0), Pos::new(HPos::Right, VPos::Top), (-30.0, 26.0), Pos::new(HPos::Center, VPos::Top)),
+            1 => ((4.0, 3.0), Pos::new(HPos::Left, VPos::Top), (34.0, 26.0), Pos::new(HPos::Center, VPos::Top)),
+            _ => ((-4.0, 0.0), Pos::new(HPos::Right, VPos::Center), (-34.0, 0.0), Pos::new(HPos::Center, VPos::Bottom)),
         };
         for tick in ticks {
             let (x, y) = eye.see(at(d, (tick - side.start) / (side.end - side.start)));
-            let out = (x + outward[d].0 * px(4.0), y + outward[d].1 * px(3.0));
+            let out = (x + px(out.0), y + px(out.1));
             area.draw(&PathElement::new([(x, y), out], FAINT.stroke_width(width(0.8))))?;
             area.draw(&Text::new(shown.show(tick), out, text(TICK, &SOFT).pos(anchor)))?;
         }
         let (x, y) = eye.see(at(d, 0.5));
-        let (away, anchor) = match d {
-            0 => ((-px(30.0), px(26.0)), Pos::new(HPos::Center, VPos::Top)),
-            1 => ((px(34.0), px(26.0)), Pos::new(HPos::Center, VPos::Top)),
-            _ => ((-px(34.0), 0), Pos::new(HPos::Center, VPos::Bottom)),
-        };
         let style = text(LABEL, &INK).transform(if d == 2 { FontTransform::Rotate270 } else { FontTransform::None });
-        area.draw(&Text::new(shown.name(name), (x + away.0, y + away.1), style.pos(anchor)))?;
+        area.draw(&Text::new(shown.name(name), (x + px(away.0), y + px(away.1)), style.pos(name_anchor)))?;
     }
     Ok(())
 }

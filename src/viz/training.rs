@@ -1,6 +1,7 @@
 //! Training curves of one or several runs, from their `metrics.jsonl`.
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use plotters::prelude::Text;
 use plotters::style::{Color, RGBColor};
@@ -8,7 +9,6 @@ use serde::Serialize;
 
 use super::draw::style::{self, INK, LABEL, PAGE, SOFT, px, text};
 use super::draw::{Area, Axis, Dash, DrawError, Figure, Picture, Sample, Table, legend, line, panel, range_of};
-use super::runs::{metrics_of, names_of};
 use crate::config::VizConfig;
 use crate::error::Error;
 use crate::tracking::read_rows;
@@ -41,32 +41,72 @@ const PANELS: [(&str, &str, &[Quantity]); 4] = [
     ("learning rate", "learning rate", &[("lr", "learning rate", Dash::Solid)]),
 ];
 
-/// One curve.
 #[derive(Debug, Serialize)]
-pub struct Curve {
-    /// The run's directory
-    pub run: String,
+struct Curve {
+    run: String,
     /// The key in `metrics.jsonl`
-    pub quantity: &'static str,
+    quantity: &'static str,
     /// (step, value) as logged
-    pub points: Vec<(f64, f64)>,
+    points: Vec<(f64, f64)>,
     /// The same, averaged; this is drawn
-    pub smoothed: Vec<(f64, f64)>,
+    smoothed: Vec<(f64, f64)>,
 }
 
 /// The numbers of the picture.
 #[derive(Debug, Serialize)]
-pub struct Training {
+struct Training {
     /// Logged rows that a smoothed value is the mean of
-    pub smooth: i64,
-    /// All curves of all runs
-    pub curves: Vec<Curve>,
+    smooth: i64,
+    curves: Vec<Curve>,
     /// The runs in the order of their colours
-    pub runs: Vec<String>,
+    runs: Vec<String>,
 }
 
-/// Reads all curves.
-pub fn training(dirs: &[PathBuf], smooth: i64) -> Result<Training, Error> {
+/// The run directories that are meant: those of `runs`, else that of the checkpoint, else the newest under `out_dir`.
+fn asked_for(config: &VizConfig, checkpoint_dir: Option<&Path>) -> Result<Vec<PathBuf>, Error> {
+    if let Some(runs) = &config.runs {
+        let list = runs.trim_matches(['[', ']']).split(',').map(str::trim).filter(|run| !run.is_empty());
+        let dirs: Vec<PathBuf> = list.map(PathBuf::from).collect();
+        return match dirs.iter().find(|dir| !metrics_of(dir).is_file()) {
+            Some(dir) => Err(Error::NoRun { dir: dir.clone() }),
+            None if dirs.is_empty() => Err(Error::Request("runs= names no directory; runs=out_ebt/run_…".to_owned())),
+            None => Ok(dirs),
+        };
+    }
+    let given = config.from.checkpoint.as_deref().and_then(Path::parent);
+    let own = [checkpoint_dir, given].into_iter().flatten().find(|dir| metrics_of(dir).is_file());
+    let modified = |dir: &PathBuf| std::fs::metadata(metrics_of(dir)).and_then(|m| m.modified()).ok();
+    let entries = std::fs::read_dir(&config.from.out_dir).into_iter().flatten().flatten().map(|entry| entry.path());
+    let newest = || entries.filter(|dir| metrics_of(dir).is_file()).max_by_key(|dir| (modified(dir), dir.clone()));
+    match (own, config.from.checkpoint.is_some()) {
+        (Some(dir), _) => Ok(vec![dir.to_owned()]),
+        // Another run's curves beside this checkpoint's pictures would mislead.
+        (None, true) => Err(Error::NoRun { dir: given.unwrap_or(Path::new(".")).to_owned() }),
+        (None, false) => newest().map(|dir| vec![dir]).ok_or_else(|| Error::NoRun { dir: config.from.out_dir.clone() }),
+    }
+}
+
+/// The rows that a run has logged.
+fn metrics_of(dir: &Path) -> PathBuf {
+    dir.join("metrics.jsonl")
+}
+
+/// Names that tell the runs apart: the last part of each path, with the part before it where that is needed.
+fn names_of(dirs: &[PathBuf]) -> Vec<String> {
+    let tail = |dir: &PathBuf, n: usize| {
+        let parts: Vec<_> = dir.iter().map(|part| part.to_string_lossy().into_owned()).collect();
+        parts[parts.len().saturating_sub(n)..].join("/")
+    };
+    let depth = dirs.iter().map(|dir| dir.iter().count()).max().unwrap_or(1);
+    let distinct = |n: &usize| {
+        let names: BTreeSet<String> = dirs.iter().map(|dir| tail(dir, *n)).collect();
+        names.len() == dirs.len()
+    };
+    let n = (1..=depth).find(distinct).unwrap_or(depth);
+    dirs.iter().map(|dir| tail(dir, n)).collect()
+}
+
+fn training(dirs: &[PathBuf], smooth: i64) -> Result<Training, Error> {
     let names = names_of(dirs);
     let mut curves = Vec::new();
     for (dir, run) in dirs.iter().zip(&names) {
@@ -99,9 +139,8 @@ fn averaged(points: &[(f64, f64)], window: usize) -> Vec<(f64, f64)> {
         .collect()
 }
 
-/// Reads and draws.
-pub fn picture(dirs: &[PathBuf], config: &VizConfig) -> Result<Picture, Error> {
-    let numbers = training(dirs, config.smooth)?;
+pub fn picture(config: &VizConfig, checkpoint_dir: Option<&Path>) -> Result<Picture, Error> {
+    let numbers = training(&asked_for(config, checkpoint_dir)?, config.smooth)?;
     let mut table = Table::new(&["run", "quantity", "step", "value", "smoothed"]);
     for curve in &numbers.curves {
         for (raw, smooth) in curve.points.iter().zip(&curve.smoothed) {
@@ -184,5 +223,12 @@ mod tests {
         let smooth = averaged(&points, 3);
         assert_eq!((smooth[0], smooth[4], smooth[2].1), (points[0], points[4], 14.0 / 3.0));
         assert_eq!(averaged(&points, 1), points);
+    }
+
+    #[test]
+    fn runs_are_told_apart() {
+        let names = |dirs: &[&str]| names_of(&dirs.iter().map(PathBuf::from).collect::<Vec<_>>());
+        assert_eq!(names(&["a/run_1", "b/run_2"]), ["run_1", "run_2"]);
+        assert_eq!(names(&["a/run_1", "b/run_1"]), ["a/run_1", "b/run_1"]);
     }
 }

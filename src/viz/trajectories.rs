@@ -15,31 +15,26 @@ use crate::error::Error;
 /// The path of one token.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Token {
-    /// Its id
-    pub id: i64,
-    /// Its character
-    pub token: String,
+    id: i64,
+    token: String,
     /// Its energy, which with hard tokens stays
-    pub energy: f64,
+    energy: f64,
     /// Its logit after each step as the loop has it, System 1 first
-    pub logits: Vec<f64>,
+    logits: Vec<f64>,
     /// The same less the mean over the vocabulary, which softmax does not see; this is drawn
-    pub centred_logits: Vec<f64>,
-    /// Its probability
-    pub probabilities: Vec<f64>,
+    centred_logits: Vec<f64>,
+    probabilities: Vec<f64>,
 }
 
 /// The numbers of the picture.
 #[derive(Debug, Serialize)]
-pub struct Trajectories {
-    /// The text that was read
-    pub context: String,
-    /// Position of its last character
-    pub position: i64,
+struct Trajectories {
+    context: String,
+    position: i64,
     /// Expected energy after each step
-    pub energies: Vec<f64>,
+    energies: Vec<f64>,
     /// The likeliest tokens after the last step, best first
-    pub tokens: Vec<Token>,
+    tokens: Vec<Token>,
 }
 
 /// Follows the `topk` tokens that are likeliest at the end: x of each step (1, T, V), System 1's energies (1, T, V).
@@ -69,8 +64,7 @@ pub fn trajectories(
     (numbers_of(&path), tokens.collect())
 }
 
-/// Computes and draws.
-pub fn picture(studio: &Studio) -> Result<Picture, Error> {
+pub(super) fn picture(studio: &Studio) -> Result<Picture, Error> {
     let (prompt, topk) = (studio.prompt()?, studio.config.topk);
     let (energies, tokens) =
         no_grad(|| trajectories(&prompt.trajectory, &prompt.reading.energies, (prompt.position, topk), &prompt.vocab));

@@ -4,7 +4,7 @@ use plotters::prelude::{Circle, PathElement, Polygon};
 use plotters::style::{Color, RGBColor, ShapeStyle};
 
 use super::axes::Chart;
-use super::figure::DrawError;
+use super::figure::{Area, DrawError};
 use super::style::{px, width};
 
 /// How a line is broken.
@@ -64,6 +64,15 @@ pub fn dashes(points: &[(f64, f64)], dash: Dash) -> Vec<Vec<(f64, f64)>> {
     pieces
 }
 
+/// Draws a line through points in drawing units, dash by dash.
+pub fn stroke(area: &Area, points: &[(f64, f64)], dash: Dash, style: ShapeStyle) -> Result<(), DrawError> {
+    for piece in dashes(points, dash) {
+        let piece: Vec<(i32, i32)> = piece.iter().map(|(x, y)| (x.round() as i32, y.round() as i32)).collect();
+        area.draw(&PathElement::new(piece, style))?;
+    }
+    Ok(())
+}
+
 fn distance(a: (f64, f64), b: (f64, f64)) -> f64 {
     (b.0 - a.0).hypot(b.1 - a.1)
 }
@@ -84,10 +93,7 @@ pub fn line(
             .map(|point| chart.backend_coord(point))
             .map(|(x, y)| (f64::from(x - left), f64::from(y - top)))
             .collect();
-        for dash in dashes(&units, dash) {
-            let dash: Vec<(i32, i32)> = dash.iter().map(|(x, y)| (x.round() as i32, y.round() as i32)).collect();
-            area.draw(&PathElement::new(dash, style))?;
-        }
+        stroke(&area, &units, dash, style)?;
     }
     Ok(())
 }

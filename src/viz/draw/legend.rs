@@ -1,10 +1,10 @@
 //! Legends: a strip of samples with their names, which breaks into lines where it must.
 
-use plotters::prelude::{Circle, PathElement, Rectangle, Text};
+use plotters::prelude::{Circle, Rectangle, Text};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, RGBAColor, RGBColor};
 
-use super::curves::{Dash, dashes};
+use super::curves::{Dash, stroke};
 use super::figure::{Area, DrawError, text_width};
 use super::style::{INK, LABEL, px, text, width};
 
@@ -45,11 +45,7 @@ fn draw_sample(area: &Area, (x, y): (i32, i32), long: i32, kind: Sample) -> Resu
     match kind {
         Sample::Line(colour, dash) => {
             let line = [(f64::from(x), f64::from(y)), (f64::from(x + long), f64::from(y))];
-            for piece in dashes(&line, dash) {
-                let piece: Vec<(i32, i32)> = piece.iter().map(|(x, y)| (x.round() as i32, y.round() as i32)).collect();
-                area.draw(&PathElement::new(piece, colour.stroke_width(width(1.8))))?;
-            }
-            Ok(())
+            stroke(area, &line, dash, colour.stroke_width(width(1.8)))
         }
         Sample::Fill(colour) => {
             let corners = [(x + px(4.0), y - px(5.0)), (x + px(14.0), y + px(5.0))];
