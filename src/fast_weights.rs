@@ -17,7 +17,7 @@ use std::cell::RefCell;
 use tch::{Kind, Tensor, no_grad};
 
 use crate::checkpoint::{Checkpoint, CheckpointError, CheckpointFault};
-use crate::config::{ContextConfig, ContextWeights, TrainConfig};
+use crate::config::{FastWeightsConfig, MovingWeights, TrainConfig};
 use crate::ebm::{Ebm, cross_entropy};
 use crate::energy::{Descent, Energy, Noise, Reading, descend};
 use crate::nn::optim::AdamW;
@@ -35,7 +35,7 @@ const RMS_FLOOR: f64 = 1e-2;
 pub struct FastWeights<'a> {
     ebm: &'a Ebm,
     /// How they do that, with the α that is used
-    pub settings: ContextConfig,
+    pub settings: FastWeightsConfig,
     pass: Pass,
     params: Vec<&'a Param>,
     /// The weights as trained (P)
@@ -55,21 +55,21 @@ impl<'a> FastWeights<'a> {
     pub fn new(
         ebm: &'a Ebm,
         checkpoint: &Checkpoint,
-        mut settings: ContextConfig,
+        mut settings: FastWeightsConfig,
         compute: Kind,
     ) -> Result<Self, CheckpointError> {
         let uses_head = ebm.family.has_system1();
-        if settings.context_weights == ContextWeights::Head && !uses_head {
+        if settings.context_weights == MovingWeights::Head && !uses_head {
             return Err(CheckpointFault::NoHead.of(&checkpoint.path));
         }
         let moves = |p: &&Param| match settings.context_weights {
-            ContextWeights::All => p.name != "alpha" && (p.name != "energy_head.weight" || uses_head),
-            ContextWeights::Head => p.name == "energy_head.weight",
+            MovingWeights::All => p.name != "alpha" && (p.name != "energy_head.weight" || uses_head),
+            MovingWeights::Head => p.name == "energy_head.weight",
         };
         let params: Vec<&Param> = ebm.params().iter().filter(moves).collect();
         let alpha = *settings.context_alpha.get_or_insert(match settings.context_weights {
-            ContextWeights::All => ALPHA.0,
-            ContextWeights::Head => ALPHA.1,
+            MovingWeights::All => ALPHA.0,
+            MovingWeights::Head => ALPHA.1,
         });
         let squares = mean_squares(ebm, checkpoint)?;
         let squares = squares.into_iter().filter(|(name, _)| params.iter().any(|p| p.name == *name));
@@ -108,7 +108,7 @@ impl<'a> FastWeights<'a> {
     /// Steps of thinking behind the prediction whose likelihood is descended: System 1's of an expected energy, which thinking does not
     /// improve, and where the head alone moves; otherwise as many as in training.
     pub fn thinking_steps(&self) -> i64 {
-        let system1 = self.ebm.family.is_linear() || self.settings.context_weights == ContextWeights::Head;
+        let system1 = self.ebm.family.is_linear() || self.settings.context_weights == MovingWeights::Head;
         if system1 { 0 } else { self.ebm.config.refine_steps }
     }
 
@@ -164,7 +164,7 @@ impl<F: FnMut(&Reading)> Energy for TextEnergy<'_, '_, F> {
     fn value_and_grad(&self, theta: &Tensor) -> (Tensor, Tensor) {
         let FastWeights { ebm, settings, pass, params, trained, step_size, .. } = self.weights;
         self.weights.put(theta);
-        let frozen = settings.context_weights == ContextWeights::Head; // the gradient begins at the hidden states
+        let frozen = settings.context_weights == MovingWeights::Head; // the gradient begins at the hidden states
         let (value, mut grad) = tch::with_grad(|| {
             let reading = if frozen {
                 let h = no_grad(|| ebm.hidden_states(self.idx, *pass));

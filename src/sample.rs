@@ -3,7 +3,7 @@
 use serde::Serialize;
 use tch::{Kind, Tensor, no_grad};
 
-use crate::config::{Context, Mode, SampleConfig};
+use crate::config::{FullWindow, Mode, SampleConfig};
 use crate::data::Vocab;
 use crate::ebm::Ebm;
 use crate::energy::Reading;
@@ -63,7 +63,7 @@ pub struct Generation<'a> {
     pass: Pass,
     think_steps: Option<i64>,
     chooser: Chooser,
-    context: Context,
+    context: FullWindow,
     /// Everything so far (N, T)
     idx: Tensor,
     /// How much of it was read: the window ends there
@@ -86,12 +86,12 @@ impl<'a> Generation<'a> {
         let idx = Tensor::from_slice(prompt).to_device(ebm.device()).unsqueeze(0).repeat([num_samples, 1]); // (N, T)
         let cache = ebm.cache();
         let pass = Pass::eval(compute);
-        let context = Context::Sliding;
+        let context = FullWindow::Sliding;
         Self { ebm, pass, think_steps, chooser, context, idx, read: 0, cache, reading: None }
     }
 
     /// With another answer to a full window; the original's slides.
-    pub fn with_context(self, context: Context) -> Self {
+    pub fn with_context(self, context: FullWindow) -> Self {
         Self { context, ..self }
     }
 
@@ -135,7 +135,7 @@ impl<'a> Generation<'a> {
         let (t, block_size) = (self.idx.size()[1], self.ebm.config.block_size);
         if !self.cache.has_room(t - self.read) {
             let kept = match self.context {
-                Context::Rolling if !self.cache.is_empty() => (block_size / 2).max(1),
+                FullWindow::Rolling if !self.cache.is_empty() => (block_size / 2).max(1),
                 _ => block_size,
             };
             (self.cache, self.reading, self.read) = (self.ebm.cache(), None, t - kept);

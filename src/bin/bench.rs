@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nanoebm::config::{Config, Context, Flags, Job, Program};
+use nanoebm::config::{Config, Flags, FullWindow, Job, Program};
 use nanoebm::contrastive::Contrastive;
 use nanoebm::data::Corpus;
 use nanoebm::data::batches::{Batches, Position};
@@ -98,9 +98,9 @@ fn training_figures(result: &mut Value, config: &Config, steps: &[[f64; 5]]) {
 fn sampling_figures(ebm: &Ebm, compute: Kind) -> Value {
     let t = ebm.config.block_size;
     json!({
-        "from_7_to_full": sampling_rate(ebm, (7, t - 7), Context::Sliding, compute),
-        "full_window_sliding": sampling_rate(ebm, (t, 16), Context::Sliding, compute),
-        "full_window_rolling": sampling_rate(ebm, (t, t), Context::Rolling, compute),
+        "from_7_to_full": sampling_rate(ebm, (7, t - 7), FullWindow::Sliding, compute),
+        "full_window_sliding": sampling_rate(ebm, (t, 16), FullWindow::Sliding, compute),
+        "full_window_rolling": sampling_rate(ebm, (t, t), FullWindow::Rolling, compute),
     })
 }
 
@@ -142,7 +142,7 @@ fn flops_per_token(config: &Config) -> f64 {
 }
 
 /// Tokens per second with 4 steps of thinking, from a prompt of `prompt` characters on.
-fn sampling_rate(ebm: &Ebm, (prompt, new): (i64, i64), context: Context, compute: Kind) -> f64 {
+fn sampling_rate(ebm: &Ebm, (prompt, new): (i64, i64), context: FullWindow, compute: Kind) -> f64 {
     let chooser = Chooser { temperature: 1.0, top_k: Some(50), top_p: None, sample: true };
     let ids: Vec<i64> = (0..prompt).map(|i| i % ebm.config.vocab_size).collect();
     let rates = (0..3).map(|_| {

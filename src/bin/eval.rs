@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use nanoebm::config::{ConfigError, ContextConfig, EvalConfig, Job, Program};
+use nanoebm::config::{ConfigError, EvalConfig, FastWeightsConfig, Job, Program};
 use nanoebm::data::Corpus;
 use nanoebm::device;
 use nanoebm::eval::evaluation::{Evaluation, evaluate, evaluate_by_steps};
@@ -110,7 +110,7 @@ fn windows<'a>(config: &EvalConfig, corpus: &'a Corpus, block_size: i64) -> anyh
     Err(ConfigError::Relation(problem.to_owned()).into())
 }
 
-fn followed(c: &ContextConfig) -> String {
+fn followed(c: &FastWeightsConfig) -> String {
     let (steps, chunk, alpha, weights) =
         (c.context_steps, c.context_chunk, c.context_alpha.unwrap_or_default(), c.context_weights);
     format!("The weights ({weights}) follow the text; steps after every {chunk} windows: {steps}, α = {alpha}")

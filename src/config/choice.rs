@@ -24,7 +24,7 @@ hydra_conf::choice! {
     }
 
     /// Which weights follow the text that is read.
-    pub enum ContextWeights {
+    pub enum MovingWeights {
         /// All of them.
         All = "all",
         /// The energy head alone: no backward pass through the transformer.
@@ -74,7 +74,7 @@ hydra_conf::choice! {
     }
 
     /// What happens to the window of a generation when it is full.
-    pub enum Context {
+    pub enum FullWindow {
         /// The original's: it slides by one, so that every position moves and all of it is read again.
         Sliding = "sliding",
         /// The newest half stays, and is read once.

@@ -10,14 +10,14 @@ mod programs;
 mod train;
 
 pub use choice::{
-    Context, ContextWeights, ContrastiveEnergy, ContrastiveType, Dtype, EnergyFamily, Mode, OnNonfinite, PictureFormat,
-    RefineReduction, Split, VizMode,
+    ContrastiveEnergy, ContrastiveType, Dtype, EnergyFamily, FullWindow, Mode, MovingWeights, OnNonfinite,
+    PictureFormat, RefineReduction, Split, VizMode,
 };
 pub use data::{ADDITION, DataConfig, MOST_DIGITS, block_size_of_addition};
 pub use hydra_conf::{Action, ConfigError, Flags, Job, Override, Program, Root, Schema, Verb, help_of, parse, to_yaml};
 pub use model::{ModelConfig, ModelOverrides};
 pub use package::SHIPPED;
 pub use programs::{
-    Candidate, CompareConfig, ComputeConfig, ContextConfig, EvalConfig, FromConfig, SampleConfig, VizConfig,
+    Candidate, CompareConfig, ComputeConfig, EvalConfig, FastWeightsConfig, FromConfig, SampleConfig, VizConfig,
 };
 pub use train::{Config, TrainConfig};

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use hydra_conf::{ConfigError, Package, Root, Schema, Tree, Value, show};
 
-use super::choice::{Context, ContextWeights, Dtype, Mode, PictureFormat, Split, VizMode};
+use super::choice::{Dtype, FullWindow, Mode, MovingWeights, PictureFormat, Split, VizMode};
 use super::limits::{COUNT, COUNT_OR_ZERO, DEVICE, POSITIVE, SHARE};
 use super::model::{self, ModelConfig, ModelOverrides};
 use super::package::{PACKAGE, shipped};
@@ -32,7 +32,7 @@ hydra_conf::section! {
 hydra_conf::section! {
     /// How the weights follow the text that is read (fast weights).
     #[derive(Copy)]
-    pub struct ContextConfig {
+    pub struct FastWeightsConfig {
         /// steps down the energy of each chunk of text after it was read (dynamic evaluation); 0 leaves the weights as
         /// trained
         context_steps: i64 = 0, in COUNT_OR_ZERO;
@@ -41,7 +41,7 @@ hydra_conf::section! {
         /// step size of these steps; null is 0.15, or 1 for the head
         context_alpha: Option<f64>, in POSITIVE;
         /// weights that move: all, or head (the energy head alone, cheap)
-        context_weights: ContextWeights = "all";
+        context_weights: MovingWeights = "all";
         /// share of the way back to the trained weights after each step
         context_decay: f64 = 0.0, in 0.0..=1.0;
         /// standard deviation of the noise of each step
@@ -76,7 +76,7 @@ hydra_conf::section! {
         /// draw among the likeliest characters that hold this much probability; null is all
         sample_top_p: Option<f64>, in SHARE;
         /// when the window is full: sliding reads all of it again for each character, rolling keeps the newest half
-        context: Context = "sliding";
+        context: FullWindow = "sliding";
         /// text to read first, with context_steps; @file reads a file, null is the prompt
         context_text: Option<String>;
         /// texts to generate
@@ -88,7 +88,7 @@ hydra_conf::section! {
         compute: ComputeConfig;
         /// how the weights follow the text
         #[flatten]
-        fast: ContextConfig;
+        fast: FastWeightsConfig;
         /// replaces a key of the checkpoint's model; `train --help` lists them
         #[open(ModelConfig)]
         model: ModelOverrides;
@@ -157,7 +157,7 @@ hydra_conf::section! {
         compute: ComputeConfig;
         /// how the weights follow the text
         #[flatten]
-        fast: ContextConfig;
+        fast: FastWeightsConfig;
         /// replaces a key of the checkpoint's model; `train --help` lists them
         #[open(ModelConfig)]
         model: ModelOverrides;

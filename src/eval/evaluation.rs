@@ -3,7 +3,7 @@
 use serde::Serialize;
 use tch::Kind;
 
-use crate::config::ContextConfig;
+use crate::config::FastWeightsConfig;
 use crate::ebm::Ebm;
 use crate::eval::by_steps::{BySteps, predictions};
 use crate::eval::exact::{Exact, exact};
@@ -40,7 +40,7 @@ pub struct Evaluation {
     pub mean_steps: Option<f64>,
     /// How the weights followed the text, where they did
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    pub context: Option<ContextConfig>,
+    pub context: Option<FastWeightsConfig>,
     /// Problems answered right, where the data are problems
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exact: Option<Exact>,

@@ -6,7 +6,7 @@ use tch::{Device, Kind};
 
 use crate::checkpoint::provenance::short;
 use crate::checkpoint::{Checkpoint, find};
-use crate::config::{ContextConfig, FromConfig, ModelOverrides};
+use crate::config::{FastWeightsConfig, FromConfig, ModelOverrides};
 use crate::data::addition::Addition;
 use crate::data::{Corpus, Vocab};
 use crate::ebm::Ebm;
@@ -84,7 +84,7 @@ impl Loaded {
     }
 
     /// The model with weights that follow the text. Its file is read again, for the optimizer's part.
-    pub fn fast_weights(&self, settings: ContextConfig, compute: Kind) -> Result<FastWeights<'_>, Error> {
+    pub fn fast_weights(&self, settings: FastWeightsConfig, compute: Kind) -> Result<FastWeights<'_>, Error> {
         let checkpoint = Checkpoint::read(&self.checkpoint.path)?;
         Ok(FastWeights::new(&self.ebm, &checkpoint, settings, compute)?)
     }

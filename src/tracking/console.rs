@@ -1,10 +1,13 @@
 //! The run on the terminal: the original's table, with a progress bar under it where somebody is watching.
 
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
+use crate::error::Error;
 use crate::metrics::Row;
+use crate::tracking::tracker::{End, Tracker};
 
 /// Label, key in the row, and width of a column; the first ones survive in a narrow terminal.
 struct Column {
@@ -41,12 +44,13 @@ fn exponent(v: f64) -> String {
     format!("{mantissa}e{sign}{digits:0>2}")
 }
 
-/// Prints to standard output, and returns the lines that it printed. The bar goes to standard error, and only where both
-/// are a terminal.
+/// Prints to standard output. The bar goes to standard error, and only where both are a terminal.
 pub struct Console {
     bar: ProgressBar,
     columns: Vec<&'static Column>,
     header_printed: bool,
+    /// What was printed and not yet asked for
+    lines: Vec<String>,
 }
 
 impl Console {
@@ -63,32 +67,34 @@ impl Console {
         };
         let wanted = COLUMNS.iter().filter(|c| contrastive || !CONTRASTIVE.contains(&c.key));
         let columns = wanted.take_while(fits).collect();
-        Self { bar, columns, header_printed: false }
+        Self { bar, columns, header_printed: false, lines: Vec::new() }
     }
 
-    fn print<const N: usize>(&self, lines: [String; N]) -> Vec<String> {
+    fn print<const N: usize>(&mut self, lines: [String; N]) {
         // A reader that went away (`| head`) does not stop the training.
         self.bar.suspend(|| lines.iter().for_each(|line| drop(writeln!(std::io::stdout(), "{line}"))));
-        lines.into()
+        self.lines.extend(lines);
     }
 
     fn cells(&self, cell: impl Fn(&Column) -> String) -> String {
         let cells = self.columns.iter().map(|c| format!("{:>width$}", cell(c), width = c.width));
         cells.collect::<Vec<_>>().join(" ")
     }
+}
 
+impl Tracker for Console {
     /// A line of the table, the first one under its head.
-    pub fn log(&mut self, row: &Row) -> Vec<String> {
+    fn log(&mut self, row: &Row) -> Result<(), Error> {
         let line = self.cells(|c| row.get(c.key).and_then(|v| v.as_f64()).map(c.format).unwrap_or_default());
-        if std::mem::replace(&mut self.header_printed, true) {
-            self.print([line])
-        } else {
-            self.print([self.cells(|c| c.label.to_owned()), self.cells(|c| "-".repeat(c.width)), line])
+        if !std::mem::replace(&mut self.header_printed, true) {
+            self.print([self.cells(|c| c.label.to_owned()), self.cells(|c| "-".repeat(c.width))]);
         }
+        self.print([line]);
+        Ok(())
     }
 
     /// One sentence.
-    pub fn evaluation(&mut self, row: &Row) -> Vec<String> {
+    fn evaluation(&mut self, row: &Row) -> Result<(), Error> {
         let value = |key: &str| row.get(key).and_then(|v| v.as_f64()).unwrap_or(f64::NAN);
         self.print([format!(
             "  eval at step {}: NLL train {:.4} (System 1 {:.4}), val {:.4} (System 1 {:.4})",
@@ -97,22 +103,31 @@ impl Console {
             value("train/nll_s1"),
             value("val/nll_s2"),
             value("val/nll_s1"),
-        )])
+        )]);
+        Ok(())
     }
 
-    /// A sentence for people.
-    pub fn note(&mut self, text: &str) -> Vec<String> {
-        self.print([format!("✓ {text}")])
+    fn note(&mut self, text: &str) {
+        self.print([format!("✓ {text}")]);
     }
 
-    /// `step` steps are done.
-    pub fn progress(&mut self, step: i64) {
+    fn lines(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.lines)
+    }
+
+    fn progress(&mut self, step: i64) {
         self.bar.set_position(step.unsigned_abs());
     }
 
+    fn rewind(&mut self, _run_dir: &Path, step: i64) -> Result<(), Error> {
+        self.progress(step);
+        Ok(())
+    }
+
     /// Takes the bar away.
-    pub fn finish(&mut self) {
+    fn finish(&mut self, _end: &End) -> Vec<String> {
         self.bar.finish_and_clear();
+        Vec::new()
     }
 }
 

@@ -4,10 +4,10 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::Tracker;
 use crate::error::Error;
 use crate::fs::{FileError, make_new, write_atomically};
 use crate::metrics::Row;
+use crate::tracking::tracker::Tracker;
 
 /// The file of a run.
 #[derive(Debug)]

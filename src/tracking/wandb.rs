@@ -6,9 +6,9 @@ use std::path::Path;
 use serde_json::Value;
 use wandb_log::{Error as WandbError, Run, Settings};
 
-use super::{End, Tracker};
 use crate::error::Error;
 use crate::metrics::Row;
+use crate::tracking::tracker::{End, Tracker};
 
 /// A run on Weights & Biases.
 pub struct Wandb(Run);

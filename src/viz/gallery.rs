@@ -3,7 +3,7 @@
 use super::draw::Picture;
 use super::landscape::landscape;
 use super::studio::Studio;
-use super::{bowl, context, contours, gap, index, negatives, positions, report, surface, training, trajectories};
+use super::{bowl, contours, fast_weights, gap, index, negatives, positions, report, surface, training, trajectories};
 use crate::config::{VizConfig, VizMode};
 use crate::device;
 use crate::error::Error;
@@ -60,7 +60,7 @@ fn draw(studio: &Studio, mode: VizMode, pictures: &mut Vec<Picture>) -> Result<(
         VizMode::Positions => positions::picture(studio)?,
         VizMode::Gap => gap::picture(studio)?,
         VizMode::Negatives => negatives::picture(studio)?,
-        VizMode::Context => context::picture(studio)?,
+        VizMode::Context => fast_weights::picture(studio)?,
         VizMode::Report => report::picture(studio)?,
         VizMode::Training => training::picture(config, studio.loaded.checkpoint.path.parent())?,
         VizMode::All => return Err(Error::Request(format!("mode={mode} has nothing to look at"))), // it is not a picture

@@ -6,9 +6,9 @@
 
 mod bowl;
 pub mod compared;
-mod context;
 mod contours;
 pub mod draw;
+mod fast_weights;
 pub mod gallery;
 pub mod gap;
 mod index;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use nanoebm::checkpoint::provenance::Provenance;
 use nanoebm::checkpoint::{self, Checkpoint, Extra};
-use nanoebm::config::{Config, ContextConfig, EnergyFamily, EvalConfig, ModelConfig};
+use nanoebm::config::{Config, EnergyFamily, EvalConfig, FastWeightsConfig, ModelConfig};
 use nanoebm::ebm::Ebm;
 use nanoebm::fast_weights::FastWeights;
 use nanoebm::nn::optim::AdamW;
@@ -222,7 +222,7 @@ fn fast_weights_of_each_family_score_before_they_move() {
         let checkpoint = Checkpoint::read(&file).unwrap();
         let frozen = Ebm::new(&ebm.config, Device::Cpu);
         checkpoint.load_model(&frozen).unwrap();
-        let settings = ContextConfig { context_steps: 1, context_alpha: Some(0.02), ..EvalConfig::default().fast };
+        let settings = FastWeightsConfig { context_steps: 1, context_alpha: Some(0.02), ..EvalConfig::default().fast };
         let mut fast = FastWeights::new(&ebm, &checkpoint, settings, Kind::Float).unwrap();
         let chunk = |i: i64| (idx.narrow(0, i, 1), targets.narrow(0, i, 1));
         let mut scores = |order: [i64; 3]| -> Vec<Tensor> {

@@ -130,7 +130,9 @@ impl House {
         let mut found = BTreeSet::new();
         for module in &self.0[file] {
             let only_a_name = |u: &&Use, to: &[String]| {
-                u.handed_on && to.starts_with(&module.path) && !module.words().any(|word| word == u.name)
+                u.handed_on
+                    && to.starts_with(&module.path)
+                    && !module.words().any(|word| word.split("::").next() == Some(&u.name))
             };
             let uses = module.uses.iter().filter_map(|u| Some((u, self.absolute(&module.path, &u.path)?)));
             let uses = uses.filter(|(u, to)| !only_a_name(u, to)).map(|(_, to)| to);

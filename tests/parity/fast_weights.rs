@@ -1,7 +1,7 @@
 //! Fast weights: what they may see, and where they go.
 
 use nanoebm::checkpoint::Checkpoint;
-use nanoebm::config::{ContextConfig, ContextWeights, EvalConfig, TrainConfig};
+use nanoebm::config::{EvalConfig, FastWeightsConfig, MovingWeights, TrainConfig};
 use nanoebm::ebm::{Ebm, cross_entropy};
 use nanoebm::fast_weights::FastWeights;
 use nanoebm::nn::optim::AdamW;
@@ -11,8 +11,8 @@ use tch::{Kind, Tensor, no_grad};
 
 use super::golden::{Golden, Ladder};
 
-fn settings() -> ContextConfig {
-    ContextConfig { context_steps: 1, ..EvalConfig::default().fast }
+fn settings() -> FastWeightsConfig {
+    FastWeightsConfig { context_steps: 1, ..EvalConfig::default().fast }
 }
 
 /// Chunks (2, T) of a golden text, and their next tokens.
@@ -48,8 +48,8 @@ fn a_score_depends_on_earlier_text_alone() {
     let golden = Golden::open("original");
     let ebm = golden.model(&json!({}));
     let chunks = chunks(&golden, &ebm, 5);
-    for weights in [ContextWeights::All, ContextWeights::Head] {
-        let settings = ContextConfig { context_weights: weights, ..settings() };
+    for weights in [MovingWeights::All, MovingWeights::Head] {
+        let settings = FastWeightsConfig { context_weights: weights, ..settings() };
         let mut fast = FastWeights::new(&ebm, &golden.checkpoint(), settings, Kind::Float).unwrap();
         let mut scores = |order: [usize; 5]| {
             fast.forget();
@@ -87,7 +87,7 @@ fn one_step_is_the_preconditioned_gradient_step() {
         let golden = Golden::open(name);
         let (ebm, other) = (golden.model(&json!({})), golden.model(&json!({})));
         let (idx, targets) = chunks(&golden, &ebm, 1).remove(0);
-        let settings = ContextConfig { context_alpha: Some(0.5), ..settings() };
+        let settings = FastWeightsConfig { context_alpha: Some(0.5), ..settings() };
         let checkpoint = golden.checkpoint();
         let mut fast = FastWeights::new(&ebm, &checkpoint, settings, Kind::Float).unwrap();
         fast.read(&idx, &targets, |_| {});
@@ -126,7 +126,7 @@ fn the_heads_gradient_is_closed_form() {
     let ebm = golden.model(&json!({}));
     let (idx, targets) = chunks(&golden, &ebm, 1).remove(0);
     let before = weights(&ebm);
-    let settings = ContextConfig { context_weights: ContextWeights::Head, context_alpha: Some(1.0), ..settings() };
+    let settings = FastWeightsConfig { context_weights: MovingWeights::Head, context_alpha: Some(1.0), ..settings() };
     let mut fast = FastWeights::new(&ebm, &golden.checkpoint(), settings, Kind::Float).unwrap();
     let scored = read(&mut fast, &(idx.shallow_clone(), targets.shallow_clone())); // (B, T, V)
     let pass = Pass::eval(Kind::Float);
@@ -158,13 +158,13 @@ fn the_energy_of_a_text_falls_with_every_step_down_it() {
         let golden = Golden::open(name);
         let ebm = golden.model(&json!({}));
         let (idx, targets) = chunks(&golden, &ebm, 1).remove(0);
-        let settings = ContextConfig { context_alpha: Some(0.02), ..settings() };
+        let settings = FastWeightsConfig { context_alpha: Some(0.02), ..settings() };
         let mut fast = FastWeights::new(&ebm, &golden.checkpoint(), settings, Kind::Float).unwrap();
         let path: Vec<f64> = (0..6).map(|_| fast.score(&idx, &targets)).collect();
         assert!(path.windows(2).all(|pair| pair[1] < pair[0]), "{name}: {path:?}");
         // Five steps on one chunk are the same as five readings of it.
         fast.forget();
-        let settings = ContextConfig { context_steps: 5, ..settings };
+        let settings = FastWeightsConfig { context_steps: 5, ..settings };
         let mut fast = FastWeights::new(&ebm, &golden.checkpoint(), settings, Kind::Float).unwrap();
         fast.read(&idx, &targets, |_| {});
         let last = cross_entropy(&-energies(&ebm, &idx), &targets).double_value(&[]);
@@ -192,7 +192,7 @@ fn decay_keeps_the_weights_near_the_trained_ones() {
     let ebm = golden.model(&json!({}));
     let chunks = chunks(&golden, &ebm, 2);
     let run = |decay: f64, order: &[usize]| {
-        let settings = ContextConfig { context_decay: decay, ..settings() };
+        let settings = FastWeightsConfig { context_decay: decay, ..settings() };
         let mut fast = FastWeights::new(&ebm, &golden.checkpoint(), settings, Kind::Float).unwrap();
         order.iter().for_each(|&i| fast.read(&chunks[i].0, &chunks[i].1, |_| {}));
         let after = weights(&ebm);

@@ -1,6 +1,6 @@
 //! Writing with a cache against reading the whole window for every token.
 
-use nanoebm::config::{Context, SampleConfig};
+use nanoebm::config::{FullWindow, SampleConfig};
 use nanoebm::ebm::Ebm;
 use nanoebm::nn::pass::{Pass, Wanted};
 use nanoebm::sample::{Chooser, Generation};
@@ -36,7 +36,7 @@ fn uncached(ebm: &Ebm, prompt: &[i64], num: i64, new: usize, think_steps: Option
     tokens
 }
 
-fn generate(ebm: &Ebm, prompt: &[i64], num: i64, new: usize, think: Option<i64>, context: Context) -> Vec<Vec<i64>> {
+fn generate(ebm: &Ebm, prompt: &[i64], num: i64, new: usize, think: Option<i64>, context: FullWindow) -> Vec<Vec<i64>> {
     let greedy = Chooser::new(&SampleConfig { sample: Some(false), ..SampleConfig::default() });
     let mut generation = Generation::new(ebm, prompt, num, think, greedy, Kind::Float).with_context(context);
     (0..new).map(|_| generation.next_tokens()).collect()
@@ -54,7 +54,7 @@ fn texts_are_those_of_reading_everything_for_each_token() {
             for (prompt, new) in [(5, 8), (block_size - 3, 8), (block_size + 7, 4)] {
                 for think_steps in [None, Some(4)] {
                     let prompt = &long[..prompt];
-                    let ours = generate(&ebm, prompt, 2, new, think_steps, Context::Sliding);
+                    let ours = generate(&ebm, prompt, 2, new, think_steps, FullWindow::Sliding);
                     let theirs = uncached(&ebm, prompt, 2, new, think_steps);
                     assert_eq!(ours, theirs, "{name} {model} {think_steps:?} from {} characters", prompt.len());
                 }
@@ -93,8 +93,8 @@ fn a_rolling_window_keeps_its_newest_half() {
     let block_size = ebm.config.block_size as usize;
     let (idx, _) = golden.batch();
     let prompt = &Vec::<i64>::try_from(idx.reshape([-1])).unwrap()[..5];
-    let rolling = generate(&ebm, prompt, 1, block_size + 10, None, Context::Rolling);
-    let sliding = generate(&ebm, prompt, 1, block_size + 10, None, Context::Sliding);
+    let rolling = generate(&ebm, prompt, 1, block_size + 10, None, FullWindow::Rolling);
+    let sliding = generate(&ebm, prompt, 1, block_size + 10, None, FullWindow::Sliding);
     let same = block_size - prompt.len() + 1; // the last one of them is predicted by a full window
     assert_eq!(rolling[..same], sliding[..same]);
     let text: Vec<i64> = prompt.iter().copied().chain(rolling.iter().map(|tokens| tokens[0])).collect();

@@ -14,10 +14,10 @@ use std::path::{Path, PathBuf};
 use prost::Message;
 
 use self::events::{Event, Value};
-use super::Tracker;
 use crate::error::Error;
 use crate::fs::FileError;
 use crate::metrics::Row;
+use crate::tracking::tracker::Tracker;
 
 /// What every event file's name begins with; then comes the time in seconds.
 const PREFIX: &str = "events.out.tfevents.";

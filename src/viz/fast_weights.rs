@@ -6,7 +6,7 @@ use tch::{Tensor, no_grad};
 use super::draw::style::{COLOURS, short};
 use super::draw::{Area, Axis, Dash, DrawError, Picture, Sample, Table, by_step, legend, line, panel, range_of};
 use super::studio::Studio;
-use crate::config::{ContextConfig, EvalConfig};
+use crate::config::{EvalConfig, FastWeightsConfig};
 use crate::data::Split;
 use crate::ebm::cross_entropy;
 use crate::error::Error;
@@ -28,7 +28,7 @@ struct ReadingOn {
 /// Reads the first windows of the validation split, with `eval`'s settings for fast weights.
 fn measure(studio: &Studio) -> Result<ReadingOn, Error> {
     let (corpus, config, ebm, pass) = (studio.corpus()?, studio.config, &studio.loaded.ebm, studio.pass);
-    let settings = ContextConfig { context_steps: 1, ..EvalConfig::default().fast };
+    let settings = FastWeightsConfig { context_steps: 1, ..EvalConfig::default().fast };
     let mut windows = Windows::consecutive(&corpus, Split::Val, ebm.config.block_size)?;
     windows.offsets.truncate(config.max_windows as usize);
     let chunks: Vec<_> = windows.batches(settings.context_chunk, ebm.device()).collect();
