@@ -87,11 +87,11 @@ fn every_truncation_and_every_flipped_byte_is_an_error_or_harmless() {
         return damage(&path.to_string_lossy(), fs::read(&path).unwrap(), &MASKS);
     }
     let bits: Vec<u8> = (0..8).map(|bit| 1 << bit).chain([0xff]).collect();
-    let small = fs::read(root("crates/torch-pt/fuzz/seeds/archive/small.pt")).unwrap();
+    let small = fs::read(root("crates/torch-pt/tests/targets/seeds/archive/small.pt")).unwrap();
     let ours = read(&small).unwrap().to_bytes("ours").unwrap();
     damage("PyTorch's file", small, &bits);
     damage("our file", ours, &bits);
-    damage("a checkpoint", fs::read(root("crates/torch-pt/fuzz/seeds/archive/weights.pt")).unwrap(), &MASKS);
+    damage("a checkpoint", fs::read(root("crates/torch-pt/tests/targets/seeds/archive/weights.pt")).unwrap(), &MASKS);
 }
 
 fn zipped<'a>(entries: impl IntoIterator<Item = (String, &'a [u8])>) -> Vec<u8> {

@@ -22,7 +22,7 @@ use tch::Device;
 use torch_pt::{Archive, Object};
 
 // What reads a `.pt` is tried in its own crate, and from there comes the count of the memory.
-#[path = "../../crates/torch-pt/fuzz/src/lib.rs"]
+#[path = "../../crates/torch-pt/tests/targets/mod.rs"]
 #[allow(dead_code, reason = "one of its targets is not tried here")]
 mod pt;
 pub use pt::within_bounds;

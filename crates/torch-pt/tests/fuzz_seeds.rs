@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::Path;
 
-#[path = "../fuzz/src/lib.rs"]
+#[path = "targets/mod.rs"]
 mod targets;
 
 /// Memory is counted for the whole process: one test at a time.
@@ -13,7 +13,7 @@ mod targets;
 fn seeds_and_past_findings_do_no_harm() {
     for name in ["pickle", "archive"] {
         let mut inputs = 0;
-        for folder in ["fuzz/seeds", "tests/fixtures/hostile"] {
+        for folder in ["tests/targets/seeds", "tests/fixtures/hostile"] {
             let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(name);
             for path in fs::read_dir(folder).into_iter().flatten().map(|file| file.unwrap().path()) {
                 println!("{}", path.display());
