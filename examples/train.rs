@@ -18,7 +18,7 @@ use tch::{Device, Kind};
 fn main() -> anyhow::Result<()> {
     let steps: i64 = std::env::args().nth(1).map_or(Ok(500), |steps| steps.parse())?;
 
-    let mut config = Config::default(); // what conf/train.yaml says
+    let mut config = Config::default(); // what `train --cfg` prints
     (config.model.n_layer, config.model.n_head, config.model.n_embd) = (2, 2, 64);
     (config.data.batch_size, config.data.block_size, config.model.block_size) = (16, 64, 64);
     let corpus = Arc::new(Corpus::read(&config.data.data_path)?); // shakespeare.txt

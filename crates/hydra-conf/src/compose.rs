@@ -125,7 +125,7 @@ impl Composer<'_> {
         }
         for (group, option) in &groups {
             if let (Some(option), false) = (option, self.known.has_section(group)) {
-                self.lay_preset(group, option)?;
+                self.lay_preset(group, option, &mut Vec::new())?;
             }
         }
         Ok(())
@@ -133,11 +133,7 @@ impl Composer<'_> {
 
     /// Lays an option of a group over the options it starts from.
     fn lay_option(&mut self, group: &str, option: &str, open: &mut Vec<String>) -> Result<(), ConfigError> {
-        let layer = self.option(group, option)?;
-        if open.iter().any(|name| name == option) {
-            return Err(ConfigError::in_file(&layer.label, "its defaults list leads back to itself"));
-        }
-        open.push(option.to_owned());
+        let layer = self.open(group, option, open)?;
         for entry in &layer.defaults {
             match entry {
                 Entry::Option(name) => self.lay_option(group, name, open)?,
@@ -153,19 +149,30 @@ impl Composer<'_> {
     }
 
     /// Lays a preset: the own keys of the options it names, without what those start from, then its own keys.
-    fn lay_preset(&mut self, group: &str, option: &str) -> Result<(), ConfigError> {
-        let preset = self.option(group, option)?;
+    fn lay_preset(&mut self, group: &str, option: &str, open: &mut Vec<String>) -> Result<(), ConfigError> {
+        let preset = self.open(group, option, open)?;
         for entry in &preset.defaults {
             match entry {
                 Entry::Group(group, Some(option)) => {
                     let layer = self.option(group, option)?;
                     self.lay(&layer.label, group, layer.keys)?;
                 }
-                Entry::Option(name) => self.lay_preset(group, name)?,
+                Entry::Option(name) => self.lay_preset(group, name, open)?,
                 Entry::Group(_, None) | Entry::Own => {}
             }
         }
+        open.pop();
         self.lay(&preset.label, "", preset.keys)
+    }
+
+    /// An option that is being laid from now on; those that are already are `open`.
+    fn open(&self, group: &str, option: &str, open: &mut Vec<String>) -> Result<Layer, ConfigError> {
+        let layer = self.option(group, option)?;
+        if open.iter().any(|name| name == option) {
+            return Err(ConfigError::in_file(&layer.label, "its defaults list leads back to itself"));
+        }
+        open.push(option.to_owned());
+        Ok(layer)
     }
 
     fn option(&self, group: &str, option: &str) -> Result<Layer, ConfigError> {

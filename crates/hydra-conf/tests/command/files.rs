@@ -85,12 +85,14 @@ fn mistakes_in_files_name_the_file() {
         ("db/twice.yaml", "defaults: [default]\nname: a\nhost: b\n"),
         ("db/number.yaml", "defaults: [default]\nhost: 2024\n"),
         ("db/other.yaml", "defaults: [{preset: big}]\n"),
+        ("preset/round.yaml", "defaults: [round]\n"),
     ]);
     let cases = [
         ("db=typo", ["unknown key `db.prot` in ", "typo.yaml; did you mean db.port or other.port?"]),
         ("db=type", ["type.yaml: ", "db.port=many: expected an integer"]),
         ("db=part", ["no value for `db.kind`", "defaults: [default]"]),
         ("db=loop", ["loop.yaml: ", "leads back to itself"]),
+        ("preset=round", ["round.yaml: ", "leads back to itself"]),
         ("db=list", ["list.yaml: ", "expected `key: value` lines"]),
         ("db=yaml", ["yaml.yaml: ", "line"]),
         ("db=twice", ["twice.yaml: ", "one setting with two names"]),
