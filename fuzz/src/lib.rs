@@ -1,5 +1,5 @@
 //! What hostile input is tried on: one function for each kind of it. The fuzzer calls them with what it makes up, and
-//! `cargo test --test hostile` with the seeds and with what was found before.
+//! `cargo test --test untrusted_files` with the seeds and with what was found before.
 //!
 //! A function returns whatever the input is. It panics where the library does, where the library took much more memory than the
 //! input is long, or where what was read is not what is read again.

@@ -1,7 +1,7 @@
 //! Damaged and hostile files against the clock and the memory: the fuzzers' seeds and past findings, every truncation and
 //! flipped byte of good checkpoints, and files made to take long or much.
 //!
-//! `NANOEBM_DAMAGE=FILE.pt cargo test --release --test hostile every -- --nocapture` damages a checkpoint of yours.
+//! `NANOEBM_DAMAGE=FILE.pt cargo test --release --test untrusted_files every -- --nocapture` damages a checkpoint of yours.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests, too")]
 
