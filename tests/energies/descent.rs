@@ -9,20 +9,7 @@ use super::generator::alone;
 const CPU: (Kind, Device) = (Kind::Float, Device::Cpu);
 
 fn descent(steps: i64, alpha: f64) -> Descent {
-    Descent {
-        steps,
-        step_size: Tensor::from(alpha as f32),
-        jitter: 0.0,
-        grad_scale: 1.0,
-        grad_clamp: f64::INFINITY,
-        max_move: 0.0,
-        noise: Noise::Off,
-        momentum: 0.0,
-        center: false,
-        tolerance: 0.0,
-        adaptive: false,
-        record: true,
-    }
+    Descent { record: true, ..Descent::new(steps, Tensor::from(alpha as f32)) }
 }
 
 fn largest(x: &Tensor) -> f64 {
