@@ -2,6 +2,8 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
+#[cfg(unix)]
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 /// A file, or a folder, that the system does not let us write or read.
@@ -36,6 +38,27 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
         let _ = fs::remove_file(&sibling);
         FileError { path: path.to_owned(), source }
     })
+}
+
+/// Makes `link` lead to `target`, which is named from the link's own folder. A link that was there is replaced at once; any other file
+/// stays, and so does everything where the file system has no links.
+pub fn link_atomically(link: &Path, target: &Path) -> Result<(), FileError> {
+    let theirs = |found: fs::Metadata| !found.is_symlink();
+    if fs::symlink_metadata(link).is_ok_and(theirs) {
+        return Ok(());
+    }
+    let mut sibling = link.as_os_str().to_owned();
+    sibling.push(format!(".{}.tmp", std::process::id()));
+    let _ = fs::remove_file(&sibling);
+    match symlink(target, Path::new(&sibling)) {
+        Ok(()) => fs::rename(&sibling, link).map_err(FileError::at(link)),
+        Err(_) => Ok(()),
+    }
+}
+
+#[cfg(not(unix))]
+fn symlink(_target: &Path, _link: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Waits until the disk has the names of a folder: what was renamed into it then outlives a power cut.

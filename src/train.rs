@@ -117,7 +117,7 @@ impl Run {
             }
             if stop.load(Ordering::Relaxed) != 0 && boundary && self.state.step < train.max_steps {
                 let path = self.save()?;
-                self.tracker.note(&format!("Interrupted after step {step}: saved {}", path.display()));
+                self.tracker.note(&format!("Interrupted after {} steps: saved {}", self.state.step, path.display()));
                 return Ok(Outcome::Interrupted(path));
             }
             profile.lap("eval, save");
@@ -211,6 +211,7 @@ impl Run {
     /// The last checkpoint.
     fn finish(&mut self) -> Result<PathBuf, Error> {
         let path = self.write(FINAL)?;
+        find::link_final(&self.dir.path)?;
         self.prune(); // a run that was killed after its last save had not come to that
         self.tracker.note("Training complete");
         Ok(path)

@@ -4,14 +4,21 @@ use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use nanoebm::config::{DoctorConfig, Job, Program};
 use nanoebm::{device, program};
 use tch::{Device, Kind, TchError, Tensor};
 
 /// Processor features that decide how fast libtorch is on the CPU, as /proc/cpuinfo spells them (x86, then ARM).
 const FEATURES: [&str; 8] = ["avx2", "fma", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "sve", "bf16"];
 
+const PROGRAM: Program = Program {
+    name: "doctor",
+    about: "Say what this build runs on: versions, libtorch, the processor, and what each device says",
+    flags: &[],
+};
+
 fn main() -> ExitCode {
-    program::exit(|| {
+    program::run(&PROGRAM, |_: &Job<DoctorConfig>, _| {
         versions()?;
         // CUDA first: libtorch does not look for it again once another device has been used.
         cuda()?;

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use nanoebm::config::{Job, Mode, Program, SampleConfig};
 use nanoebm::data::Vocab;
 use nanoebm::data::addition::Addition;
+use nanoebm::data::vocab::dropped_from;
 use nanoebm::nn::pass::kind;
 use nanoebm::program::load::{Loaded, load};
 use nanoebm::sample::{Chooser, Generation, encode_prompt};
@@ -27,7 +28,7 @@ fn main() -> ExitCode {
 }
 
 fn sample(config: &SampleConfig, quiet: bool) -> anyhow::Result<()> {
-    let prompt = program::read_prompt(&config.prompt)?;
+    let prompt = program::read_text("the prompt", &config.prompt)?;
     let device = device::resolve(&config.compute.device)?;
     let loaded = load(&config.from, &config.model, device)?;
     if !loaded.ebm.family.has_system1() && (config.mode == Mode::Fast || config.think_steps == 0) {
@@ -39,7 +40,7 @@ fn sample(config: &SampleConfig, quiet: bool) -> anyhow::Result<()> {
     let vocab = loaded.vocab(Some(&config.data_path))?;
     let (ids, dropped) = encode_prompt(&vocab, &prompt);
     if !dropped.is_empty() {
-        eprintln!("⚠ The model does not know these characters of the prompt; they are dropped: {dropped:?}");
+        eprintln!("⚠ {}", dropped_from("the prompt", &dropped));
     }
     let think_steps = (config.mode == Mode::Think).then_some(config.think_steps);
     if !quiet {
@@ -48,6 +49,10 @@ fn sample(config: &SampleConfig, quiet: bool) -> anyhow::Result<()> {
         match think_steps {
             Some(steps) => program::say(&format!("System 2: {steps} steps of thinking for each character")),
             None => program::say("System 1: no thinking"),
+        }
+        if dropped.len() == prompt.len() {
+            let start = ids.first().and_then(|&id| vocab.char(id)).unwrap_or_default();
+            program::say(&format!("The prompt is empty: the text starts after {start:?}"));
         }
     }
     tch::manual_seed(config.seed);
@@ -65,6 +70,7 @@ fn sample(config: &SampleConfig, quiet: bool) -> anyhow::Result<()> {
     let start = if prompt.is_empty() { "" } else { start.as_str() };
     rule(&mut out)?;
     if config.num_samples == 1 {
+        let _line = OpenLine;
         write!(out, "{start}")?;
         out.flush()?;
         for _ in 0..config.max_new_tokens {
@@ -86,6 +92,17 @@ fn sample(config: &SampleConfig, quiet: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Ends the line of a text that a panic of libtorch's cuts short: the error stands on a line of its own.
+struct OpenLine;
+
+impl Drop for OpenLine {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let _ = writeln!(stdout());
+        }
+    }
+}
+
 /// The answer of a model that adds: `12+345=357`.
 fn add(loaded: &Loaded, adder: Addition, config: &SampleConfig, prompt: &str, quiet: bool) -> anyhow::Result<()> {
     if config.fast.context_steps > 0 {
@@ -97,6 +114,9 @@ fn add(loaded: &Loaded, adder: Addition, config: &SampleConfig, prompt: &str, qu
     };
     if !quiet {
         loaded.notes.iter().for_each(|note| program::say(note));
+        if adder.reverse {
+            program::say("The model writes the last digit first; the answer is shown the usual way round");
+        }
     }
     let vocab = Addition::vocab();
     let (ids, _) = encode_prompt(&vocab, &adder.question(problem));
@@ -118,10 +138,13 @@ fn add(loaded: &Loaded, adder: Addition, config: &SampleConfig, prompt: &str, qu
 /// Reads a text, and leaves the weights where descending its energy took them.
 fn follow(loaded: &Loaded, config: &SampleConfig, vocab: &Vocab, prompt: &str, quiet: bool) -> anyhow::Result<()> {
     let text = match &config.context_text {
-        Some(text) => program::read_prompt(text)?,
+        Some(text) => program::read_text("context_text", text)?,
         None => prompt.to_owned(),
     };
-    let (ids, _) = vocab.encode(&text);
+    let (ids, dropped) = vocab.encode(&text);
+    if config.context_text.is_some() && !dropped.is_empty() {
+        eprintln!("⚠ {}", dropped_from("context_text", &dropped));
+    }
     let mut fast = loaded.fast_weights(config.fast, Kind::Float)?;
     let bar = program::progress_bar(ids.len().saturating_sub(1), "characters");
     let energies = fast.read_text(&ids, |n| bar.inc(n));

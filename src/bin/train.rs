@@ -8,7 +8,7 @@ use anyhow::Context;
 use nanoebm::config::{Config, Job, Program};
 use nanoebm::program;
 use nanoebm::train::{Outcome, train};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 const PROGRAM: Program = Program { name: "train", about: "Train an energy-based language model on a text", flags: &[] };
 
@@ -33,16 +33,26 @@ fn main() -> ExitCode {
     })
 }
 
-/// SIGINT and SIGTERM ask the run to stop after the step; a second one ends it at once.
+/// SIGINT, SIGTERM and SIGHUP (the terminal was closed) ask the run to stop after the step; a second one ends it at once. Under
+/// nohup, SIGHUP stays ignored.
 fn stop_on_signals() -> std::io::Result<Arc<AtomicUsize>> {
     let stop = Arc::new(AtomicUsize::new(0));
     let again = Arc::new(std::sync::atomic::AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
+    let ends = [SIGINT, SIGTERM].into_iter().chain((!is_ignored(SIGHUP)).then_some(SIGHUP));
+    for signal in ends {
         signal_hook::flag::register_conditional_default(signal, again.clone())?;
         signal_hook::flag::register(signal, again.clone())?;
         signal_hook::flag::register_usize(signal, stop.clone(), signal as usize)?;
     }
     Ok(stop)
+}
+
+/// Whether whoever started this process had it ignore a signal.
+fn is_ignored(signal: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default();
+    mask & (1 << (signal - 1)) != 0
 }
 
 fn resume_command(job: &Job<Config>, checkpoint: &str) -> String {

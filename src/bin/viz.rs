@@ -13,7 +13,7 @@ const PROGRAM: Program =
 fn main() -> ExitCode {
     program::run(&PROGRAM, |job: &Job<VizConfig>, call| {
         let mut config = job.config.clone();
-        config.prompt = program::read_prompt(&config.prompt)?;
+        config.prompt = program::read_text("the prompt", &config.prompt)?;
         if call.multirun {
             config.out = config.out.join((call.number - 1).to_string()); // as train's runs, each job has a folder of its own
         }

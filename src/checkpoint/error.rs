@@ -60,6 +60,23 @@ pub enum CheckpointFault {
         /// The tensor
         name: String,
     },
+    /// Names that another module stands before.
+    #[error(
+        "the names of its tensors begin with {prefix:?}, as those of a model inside another module do; save the inner \
+         module's state_dict()"
+    )]
+    Prefix {
+        /// What stands before every name
+        prefix: String,
+    },
+    /// Numbers that nothing can be computed with.
+    #[error(
+        "tensor {name} holds NaN or infinity: the training that wrote it had gone wrong; use an earlier checkpoint"
+    )]
+    NonFinite {
+        /// The tensor
+        name: String,
+    },
     /// A tensor that the model does not have.
     #[error("tensor {name} belongs to no parameter of this model")]
     Unexpected {

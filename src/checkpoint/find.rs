@@ -4,6 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use crate::fs::{FileError, link_atomically};
+
 /// Checkpoints `ckpt_step_N.pt` that a run keeps.
 const KEEP: usize = 3;
 
@@ -69,6 +71,22 @@ pub fn newest(out_dir: &Path) -> Option<PathBuf> {
 pub fn in_newest_run(path: &Path) -> Option<PathBuf> {
     let name = path.file_name()?;
     newest_by(path.parent()?, |run| Some(run.join(name)).filter(|path| path.is_file()))
+}
+
+/// Makes `out_dir/final.pt` lead to the `final.pt` of a run in it that has just ended well.
+pub fn link_final(run_dir: &Path) -> Result<(), FileError> {
+    match (run_dir.parent(), run_dir.file_name()) {
+        (Some(out_dir), Some(run)) => link_atomically(&out_dir.join(FINAL), &Path::new(run).join(FINAL)),
+        _ => Ok(()),
+    }
+}
+
+/// The file in a run that `out_dir/final.pt` leads to; any other path as it is.
+pub fn resolved(path: &Path) -> PathBuf {
+    match (fs::read_link(path), path.parent()) {
+        (Ok(target), Some(out_dir)) => out_dir.join(target),
+        _ => path.to_owned(),
+    }
 }
 
 #[cfg(test)]

@@ -23,8 +23,13 @@ pub(super) const LM_HEAD: &str = "transformer.lm_head.weight";
 pub(super) const WTE: &str = "transformer.transformer.wte.weight";
 /// A row for each character, as [`WTE`] has.
 pub(super) const ENERGY_HEAD: &str = "energy_head.weight";
-/// What `torch.compile` puts before every name.
-pub(super) const COMPILED_PREFIX: &str = "_orig_mod.";
+/// What PyTorch's wrappers put before every name: `torch.compile`, and those that train on several devices.
+const WRAPPERS: [&str; 2] = ["_orig_mod.", "module."];
+
+/// The name of a tensor in a model that no wrapper is around.
+pub(super) fn plain_name(name: &str) -> &str {
+    WRAPPERS.iter().find_map(|wrapper| name.strip_prefix(wrapper)).map_or(name, plain_name)
+}
 
 /// What our checkpoints carry beyond the original's.
 #[derive(Debug, Clone, Serialize, Deserialize)]

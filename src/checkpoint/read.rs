@@ -7,9 +7,7 @@ use tch::{Device, Kind, Tensor, no_grad};
 use torch_pt::{Archive, DType, Object, TensorRef};
 
 use crate::checkpoint::error::{CheckpointError, CheckpointFault};
-use crate::checkpoint::names::{
-    CHAINS, COMPILED_PREFIX, ENERGY_HEAD, Extra, GRADIENTS, LM_HEAD, OUR_KEY, WTE, state_dict,
-};
+use crate::checkpoint::names::{CHAINS, ENERGY_HEAD, Extra, GRADIENTS, LM_HEAD, OUR_KEY, WTE, plain_name, state_dict};
 use crate::config::{Config, ContrastiveType, ModelConfig};
 use crate::contrastive::Contrastive;
 use crate::data::Vocab;
@@ -106,10 +104,14 @@ impl Checkpoint {
     /// Copies the weights into a model; every tensor must be there, fit, and belong.
     pub fn load_model(&self, ebm: &Ebm) -> Result<(), CheckpointError> {
         let mut tensors = self.model_tensors()?;
+        let wanted = state_dict(ebm);
+        if let Some(prefix) = foreign_prefix(&tensors, &wanted) {
+            return Err(CheckpointFault::Prefix { prefix }.of(&self.path));
+        }
         let missing = |name: &str| CheckpointFault::Missing { name: name.to_owned() }.of(&self.path);
-        for (name, mut target) in state_dict(ebm) {
+        for (name, mut target) in wanted {
             let source = tensors.remove(name.as_str()).ok_or_else(|| missing(&name))?;
-            let values = self.tensor(&name, source, &target.size())?;
+            let values = self.finite(&name, source, &target.size())?;
             // lm_head comes after wte, which is the same tensor: by then the two must agree.
             if name == LM_HEAD && values != target.to_device(Device::Cpu) {
                 return Err(CheckpointFault::Untied.of(&self.path));
@@ -133,7 +135,7 @@ impl Checkpoint {
         let mut others = Vec::new();
         for (name, mut target) in state_dict(ebm).into_iter().filter(|(name, _)| name != LM_HEAD) {
             let source = tensors.get(name.as_str());
-            match source.map(|source| self.tensor(&name, source, &target.size())).transpose() {
+            match source.map(|source| self.finite(&name, source, &target.size())).transpose() {
                 Ok(Some(values)) => no_grad(|| target.copy_(&values)),
                 Ok(None) | Err(CheckpointError { fault: CheckpointFault::Shape { .. }, .. }) => {
                     others.push(name);
@@ -145,14 +147,14 @@ impl Checkpoint {
         Ok(others)
     }
 
-    /// The file's weights by their names in a model that is not compiled.
+    /// The file's weights by their names in a model that is neither compiled nor wrapped.
     fn model_tensors(&self) -> Result<BTreeMap<&str, &TensorRef>, CheckpointError> {
         let entry = || CheckpointFault::Entry { key: "model".to_owned() }.of(&self.path);
         let Some(Object::Dict(pairs)) = self.archive.root.get("model") else { return Err(entry()) };
         let mut tensors = BTreeMap::new();
         for (name, value) in pairs {
             let (Some(name), Object::Tensor(tensor)) = (name.as_str(), value) else { return Err(entry()) };
-            tensors.insert(name.strip_prefix(COMPILED_PREFIX).unwrap_or(name), tensor);
+            tensors.insert(plain_name(name), tensor);
         }
         Ok(tensors)
     }
@@ -184,7 +186,7 @@ impl Checkpoint {
             let shape = moments.exp_avg.size();
             let named = |kind: &str| format!("optimizer {kind} of {}", moments.name);
             for (kind, mut target) in [("exp_avg", moments.exp_avg), ("exp_avg_sq", moments.exp_avg_sq)] {
-                let values = self.tensor(&named(kind), field(kind)?, &shape)?;
+                let values = self.finite(&named(kind), field(kind)?, &shape)?;
                 no_grad(|| target.copy_(&values));
             }
             optimizer.step = self.tensor(&named("step"), field("step")?, &[])?.double_value(&[]) as i64;
@@ -196,7 +198,7 @@ impl Checkpoint {
         let held = self.archive.root.get(OUR_KEY).and_then(|ours| ours.get(GRADIENTS));
         let Some(Object::List(held)) = held else { return Ok(()) };
         let grads = held.iter().zip(optimizer.group_sizes()).map(|(grad, size)| match grad {
-            Object::Tensor(tensor) => self.tensor("accumulated gradients", tensor, &[size]),
+            Object::Tensor(tensor) => self.finite("accumulated gradients", tensor, &[size]),
             _ => Err(CheckpointFault::Entry { key: format!("{OUR_KEY}.{GRADIENTS}") }.of(&self.path)),
         });
         let grads = grads.collect::<Result<Vec<_>, _>>()?;
@@ -239,6 +241,16 @@ impl Checkpoint {
         Ok(())
     }
 
+    /// [`Checkpoint::tensor`], where NaN or infinity is an error.
+    fn finite(&self, name: &str, source: &TensorRef, expected: &[i64]) -> Result<Tensor, CheckpointError> {
+        let values = self.tensor(name, source, expected)?;
+        // In doubles, a sum of floats is infinite or NaN only where one of them is.
+        match values.sum(Kind::Double).double_value(&[]).is_finite() {
+            true => Ok(values),
+            false => Err(CheckpointFault::NonFinite { name: name.to_owned() }.of(&self.path)),
+        }
+    }
+
     /// A tensor of the file as fp32 on the CPU, of the given shape.
     fn tensor(&self, name: &str, source: &TensorRef, expected: &[i64]) -> Result<Tensor, CheckpointError> {
         let name = name.to_owned();
@@ -251,6 +263,13 @@ impl Checkpoint {
             found => Err(CheckpointFault::DType { name, found }.of(&self.path)),
         }
     }
+}
+
+/// What stands before every name of a file whose names are otherwise those that are wanted.
+fn foreign_prefix(tensors: &BTreeMap<&str, &TensorRef>, wanted: &[(String, Tensor)]) -> Option<String> {
+    let (first, _) = wanted.first()?;
+    let prefix = tensors.keys().find_map(|name| name.strip_suffix(first)).filter(|prefix| !prefix.is_empty())?;
+    tensors.keys().all(|name| name.starts_with(prefix)).then(|| prefix.to_owned())
 }
 
 /// The original's `config["model"]` on top of the original's behaviour.

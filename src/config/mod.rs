@@ -18,6 +18,7 @@ pub use hydra_conf::{Action, ConfigError, Flags, Job, Override, Program, Root, S
 pub use model::{ModelConfig, ModelOverrides};
 pub use package::SHIPPED;
 pub use programs::{
-    Candidate, CompareConfig, ComputeConfig, EvalConfig, FastWeightsConfig, FromConfig, SampleConfig, VizConfig,
+    Candidate, CompareConfig, ComputeConfig, DoctorConfig, EvalConfig, FastWeightsConfig, FromConfig, SampleConfig,
+    VizConfig,
 };
 pub use train::{Config, TrainConfig};

@@ -366,3 +366,13 @@ impl CompareConfig {
         Ok(given)
     }
 }
+
+hydra_conf::section! {
+    /// What `doctor` may be told: nothing.
+    pub struct DoctorConfig {}
+}
+
+impl Root for DoctorConfig {
+    const FILE: &'static str = "doctor";
+    const PACKAGE: Package = PACKAGE;
+}

@@ -13,7 +13,7 @@ use tch::{Device, Tensor};
 use crate::config::Split;
 use crate::data::addition::Addition;
 use crate::data::error::{DataError, DataFault};
-use crate::data::vocab::Vocab;
+use crate::data::vocab::{BYTE_ORDER_MARK, Vocab};
 
 /// Share of the text that is trained on.
 const TRAIN_SHARE: f64 = 0.9;
@@ -61,6 +61,15 @@ impl Ids {
         }
     }
 
+    /// The ids from one place to another.
+    fn iter(&self, start: usize, end: usize) -> Box<dyn Iterator<Item = usize> + '_> {
+        match self {
+            Ids::U8(v) => Box::new(v[start..end].iter().map(|&i| usize::from(i))),
+            Ids::U16(v) => Box::new(v[start..end].iter().map(|&i| usize::from(i))),
+            Ids::U32(v) => Box::new(v[start..end].iter().map(|&i| i as usize)),
+        }
+    }
+
     /// Appends `len` ids from `start` as the 64-bit integers that libtorch indexes with.
     fn append_to(&self, out: &mut Vec<i64>, start: usize, len: usize) {
         match self {
@@ -80,6 +89,8 @@ pub struct Corpus {
     pub vocab: Vocab,
     /// SHA-256 of the file's bytes, or of a name for the problems, in hexadecimal
     pub sha256: String,
+    /// Whether the file begins with a byte order mark, which was dropped
+    pub marked: bool,
     source: Source,
 }
 
@@ -113,7 +124,7 @@ impl Corpus {
         for (id, &c) in vocab.chars().iter().enumerate().take_while(|(_, c)| c.is_ascii()) {
             table[c as usize] = id as u32;
         }
-        let sha256 = for_each_char(path, |c| match c.is_ascii() {
+        let (sha256, marked) = for_each_char(path, |c| match c.is_ascii() {
             true => ids.push(table[c as usize]),
             false => ids.push(vocab.id(c).unwrap_or_default() as u32),
         })?;
@@ -121,7 +132,7 @@ impl Corpus {
             return Err(DataFault::Changed.of(path));
         }
         let train_len = (TRAIN_SHARE * ids.len() as f64) as usize;
-        Ok(Self { path: path.to_owned(), vocab, sha256, source: Source::Text(ids, train_len) })
+        Ok(Self { path: path.to_owned(), vocab, sha256, marked, source: Source::Text(ids, train_len) })
     }
 
     /// Sums of two numbers.
@@ -129,7 +140,7 @@ impl Corpus {
         let order = if adder.reverse { "reversed" } else { "straight" };
         let name = format!("addition of {} digits, {order} answers", adder.answer_len() - 1);
         let sha256 = hex(digest::digest(&digest::SHA256, name.as_bytes()).as_ref());
-        Self { path: PathBuf::from(name), vocab: Addition::vocab(), sha256, source: Source::Sums(adder) }
+        Self { path: PathBuf::from(name), vocab: Addition::vocab(), sha256, marked: false, source: Source::Sums(adder) }
     }
 
     /// The problems, where it has some instead of a text.
@@ -168,6 +179,32 @@ impl Corpus {
         }
         let (split, need) = (split.as_str(), need.max(1));
         Err(DataFault::TooShort { split, chars, need, block_size }.of(&self.path))
+    }
+
+    /// What the user should know of the text, in lines for people.
+    pub fn warnings(&self) -> Vec<String> {
+        let Source::Text(ids, train_len) = &self.source else { return Vec::new() };
+        let (file, mut lines) = (self.path.display(), Vec::new());
+        if self.marked {
+            lines.push(format!(
+                "{file} begins with a byte order mark, which is no character of the text: it is left out"
+            ));
+        }
+        if self.vocab.len() == 1 {
+            lines.push(format!("{file} has a single character again and again: there is nothing to learn from it"));
+        }
+        let mut trained = vec![false; self.vocab.len()];
+        ids.iter(0, *train_len).for_each(|id| trained[id] = true);
+        let mut held_back: Vec<usize> = ids.iter(*train_len, ids.len()).filter(|&id| !trained[id]).collect();
+        held_back.sort_unstable();
+        held_back.dedup();
+        let named: Vec<_> = held_back.iter().filter_map(|&id| self.vocab.char(id as i64)).take(10).collect();
+        if !named.is_empty() {
+            let (count, more) = (held_back.len(), if held_back.len() > named.len() { ", …" } else { "" });
+            let named = named.iter().map(|c| format!("{c:?}")).collect::<Vec<_>>().join(", ");
+            lines.push(format!("The validation split has {count} characters that are not trained on: {named}{more}"));
+        }
+        lines
     }
 
     /// Windows from one to the next without overlap: offsets of a text that are `block_size` apart, or all problems.
@@ -224,7 +261,7 @@ impl Survey {
     fn of(path: &Path) -> Result<Self, DataError> {
         let mut seen = vec![false; char::MAX as usize + 1];
         let mut len = 0;
-        let sha256 = for_each_char(path, |c| {
+        let (sha256, _) = for_each_char(path, |c| {
             seen[c as usize] = true;
             len += 1;
         })?;
@@ -236,8 +273,9 @@ impl Survey {
     }
 }
 
-/// Calls `f` with each character of a UTF-8 file, CRLF and CR as LF. The SHA-256 of its bytes.
-fn for_each_char(path: &Path, mut f: impl FnMut(char)) -> Result<String, DataError> {
+/// Calls `f` with each character of a UTF-8 file, CRLF and CR as LF, without a byte order mark at its start. The SHA-256 of its bytes,
+/// and whether there was such a mark.
+fn for_each_char(path: &Path, mut f: impl FnMut(char)) -> Result<(String, bool), DataError> {
     let io = |source| DataFault::Io(source).of(path);
     let mut file = File::open(path).map_err(io)?;
     if !file.metadata().map_err(io)?.is_file() {
@@ -245,7 +283,7 @@ fn for_each_char(path: &Path, mut f: impl FnMut(char)) -> Result<String, DataErr
     }
     let mut buffer = vec![0u8; CHUNK];
     let mut sha256 = digest::Context::new(&digest::SHA256);
-    let (mut kept, mut offset, mut after_cr) = (0, 0u64, false);
+    let (mut kept, mut offset, mut after_cr, mut marked) = (0, 0u64, false, false);
     loop {
         let read = file.read(&mut buffer[kept..]).map_err(io)?;
         sha256.update(&buffer[kept..kept + read]);
@@ -258,7 +296,9 @@ fn for_each_char(path: &Path, mut f: impl FnMut(char)) -> Result<String, DataErr
             }
             Err(e) => std::str::from_utf8(&bytes[..e.valid_up_to()]).unwrap_or_default(),
         };
-        for c in valid.chars() {
+        let first = usize::from(offset == 0 && valid.starts_with(BYTE_ORDER_MARK));
+        marked |= first == 1;
+        for c in valid.chars().skip(first) {
             match c {
                 '\n' if after_cr => {}
                 '\r' => f('\n'),
@@ -271,7 +311,7 @@ fn for_each_char(path: &Path, mut f: impl FnMut(char)) -> Result<String, DataErr
         kept = total - used;
         offset += used as u64;
         if read == 0 {
-            return Ok(hex(sha256.finish().as_ref()));
+            return Ok((hex(sha256.finish().as_ref()), marked));
         }
     }
 }

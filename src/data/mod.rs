@@ -5,7 +5,7 @@ pub mod batches;
 mod corpus;
 mod error;
 pub mod shuffle;
-mod vocab;
+pub mod vocab;
 
 pub use crate::config::Split;
 pub use corpus::Corpus;

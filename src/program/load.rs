@@ -32,7 +32,7 @@ pub fn load(from: &FromConfig, overrides: &ModelOverrides, device: Device) -> Re
     let mut notes = Vec::new();
     let path = match checkpoint {
         None => find::newest(out_dir).ok_or_else(|| Error::NoCheckpoint { out_dir: out_dir.to_owned() })?,
-        Some(path) if path.exists() => path.to_owned(),
+        Some(path) if path.exists() => find::resolved(path),
         Some(path) => find::in_newest_run(path).unwrap_or_else(|| path.to_owned()),
     };
     if checkpoint != Some(path.as_path()) {

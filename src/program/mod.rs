@@ -5,11 +5,13 @@ pub mod load;
 use std::io::IsTerminal;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::config::{self, Action, ConfigError, Flags, Job, Program, Root};
+use crate::data::vocab::BYTE_ORDER_MARK;
 
 /// Exit status of a usage error.
 const USAGE: u8 = 2;
@@ -50,6 +52,8 @@ pub fn run<T: Root>(program: &Program, mut job: impl FnMut(&Job<T>, &Call) -> an
 /// Runs a program: its exit status, or its error as one line on standard error and a status that is not 0.
 pub fn exit(main: impl FnOnce() -> anyhow::Result<u8>) -> ExitCode {
     keep_freed_memory();
+    // A file that reaches `ulimit -f` must fail to be written, with an error; the signal would kill without a word.
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
     // libtorch's own errors (out of memory, say) reach us as panics of tch: they too end in one line.
     set_hook(Box::new(|_| {}));
     let ended = catch_unwind(AssertUnwindSafe(main)).unwrap_or_else(|panic| {
@@ -136,7 +140,7 @@ impl Output {
 /// A bar on standard error that counts to `len`, where somebody can see it.
 pub fn progress_bar(len: usize, unit: &str) -> ProgressBar {
     let bar = if std::io::stderr().is_terminal() { ProgressBar::new(len as u64) } else { ProgressBar::hidden() };
-    let style = ProgressStyle::with_template(&format!("{{wide_bar}} {{pos}}/{{len}} {unit}, {{eta}} left"));
+    let style = ProgressStyle::with_template(&format!("{{bar:24}} {{pos}}/{{len}} {unit}, {{eta}} left"));
     bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
@@ -146,18 +150,19 @@ pub fn say(sentence: &str) {
     let _ = writeln!(std::io::stdout(), "✓ {sentence}");
 }
 
-/// The prompt itself, `@file`, or `-` for standard input.
-pub fn read_prompt(prompt: &str) -> anyhow::Result<String> {
+/// A text as the key `key` gives it: the text itself, `@file`, or `-` for standard input. A byte order mark is no part of it.
+pub fn read_text(key: &str, value: &str) -> anyhow::Result<String> {
     use std::io::Read;
-    if prompt == "-" {
+    let read = if value == "-" {
         let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).context("cannot read the prompt from standard input")?;
-        return Ok(text);
-    }
-    match prompt.strip_prefix('@') {
-        Some(file) => std::fs::read_to_string(file).with_context(|| format!("cannot read the prompt from {file}")),
-        None => Ok(prompt.to_owned()),
-    }
+        std::io::stdin().read_to_string(&mut text).with_context(|| format!("cannot read {key} from standard input"))?;
+        text
+    } else if let Some(file) = value.strip_prefix('@') {
+        std::fs::read_to_string(file).with_context(|| format!("cannot read {key} from {file}"))?
+    } else {
+        value.to_owned()
+    };
+    Ok(read.strip_prefix(BYTE_ORDER_MARK).map(str::to_owned).unwrap_or(read))
 }
 
 /// A word as a shell takes it: quoted where it must be.

@@ -25,6 +25,7 @@ impl RunDir {
     /// Makes `run_YYYYMMDD_HHMMSS` under `out_dir`; a second run in the same second gets `_2`, and so on.
     pub fn create(out_dir: &Path) -> Result<Self, Error> {
         fs::create_dir_all(out_dir).map_err(FileError::at(out_dir))?;
+        sweep_others(out_dir);
         let name = chrono::Local::now().format("run_%Y%m%d_%H%M%S").to_string();
         let (path, ()) = make_new(out_dir, &name, "", |path| fs::create_dir(path))?;
         match lock(&path) {
@@ -93,6 +94,17 @@ fn lock(dir: &Path) -> Result<Result<File, String>, Error> {
             Err(Error::RunInUse { dir: dir.to_owned(), holder })
         }
         Err(TryLockError::Error(reason)) => Ok(Err(reason.to_string())),
+    }
+}
+
+/// Removes what killed processes left in the runs of `out_dir` that nobody is at work in.
+fn sweep_others(out_dir: &Path) {
+    for run in fs::read_dir(out_dir).into_iter().flatten().flatten() {
+        if let Ok(file) = File::open(run.path().join(LOCK))
+            && file.try_lock().is_ok()
+        {
+            sweep(&run.path());
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tch::Tensor;
 
+use crate::checkpoint::find;
 use crate::checkpoint::provenance::Provenance;
 use crate::checkpoint::{self, Checkpoint, Extra};
 use crate::config::{Config, Dtype};
@@ -49,7 +50,8 @@ impl State {
     pub fn new(config: &Config) -> Result<(Self, Start), Error> {
         let mut config = config.clone();
         let device = device::resolve(&config.train.device)?;
-        let resumed = config.load_checkpoint.as_deref().map(Checkpoint::read).transpose()?;
+        let resumed =
+            config.load_checkpoint.as_deref().map(|path| Checkpoint::read(&find::resolved(path))).transpose()?;
         let corpus = read_corpus(&config, resumed.as_ref())?;
         config.model.vocab_size = corpus.vocab.len() as i64;
         corpus.windows(Split::Train, config.data.block_size, config.data.batch_size as usize)?;
@@ -163,7 +165,7 @@ impl State {
 
     /// What the user should know of the settings, in lines for people.
     pub fn warnings(&self) -> Vec<String> {
-        let mut lines = Vec::new();
+        let mut lines = self.corpus.warnings();
         if self.config.train.compile {
             lines.push(
                 "train.compile=true: libtorch has no compiler outside Python; the run is eager, as without it"

@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 use std::path::Path;
+use std::sync::Once;
 
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
@@ -44,11 +45,24 @@ fn exponent(v: f64) -> String {
     format!("{mantissa}e{sign}{digits:0>2}")
 }
 
+/// Prints a line to standard output. Where that cannot be (a full disk, a reader that went away as `| head` does), the work goes on,
+/// and standard error says so once.
+fn print(line: &str) {
+    static SAID: Once = Once::new();
+    if let Err(error) = writeln!(std::io::stdout(), "{line}") {
+        let left = error.kind() == std::io::ErrorKind::BrokenPipe;
+        let reason = if left { "its reader has gone".to_owned() } else { error.to_string() };
+        SAID.call_once(|| eprintln!("⚠ Standard output cannot be written ({reason}); the work goes on without it"));
+    }
+}
+
 /// Prints to standard output. The bar goes to standard error, and only where both are a terminal.
 pub struct Console {
     bar: ProgressBar,
+    terminal: bool,
+    contrastive: bool,
+    /// Those under the last head that was printed
     columns: Vec<&'static Column>,
-    header_printed: bool,
     /// What was printed and not yet asked for
     lines: Vec<String>,
 }
@@ -58,21 +72,23 @@ impl Console {
     pub fn new(start: i64, max_steps: i64, tokens_per_step: i64, contrastive: bool) -> Self {
         let terminal = std::io::stdout().is_terminal() && std::io::stderr().is_terminal();
         let bar = if terminal { progress_bar(start, max_steps, tokens_per_step) } else { ProgressBar::hidden() };
-        let size = terminal.then(terminal_size::terminal_size).flatten();
+        Self { bar, terminal, contrastive, columns: Vec::new(), lines: Vec::new() }
+    }
+
+    /// The columns that the terminal has room for now: somebody may have drawn it wider or narrower.
+    fn columns(&self) -> Vec<&'static Column> {
+        let size = self.terminal.then(terminal_size::terminal_size).flatten();
         let width = size.map_or(usize::MAX, |(width, _)| usize::from(width.0));
         let mut used = 0;
         let fits = |column: &&'static Column| {
             used += column.width + 1;
             used - 1 <= width
         };
-        let wanted = COLUMNS.iter().filter(|c| contrastive || !CONTRASTIVE.contains(&c.key));
-        let columns = wanted.take_while(fits).collect();
-        Self { bar, columns, header_printed: false, lines: Vec::new() }
+        COLUMNS.iter().filter(|c| self.contrastive || !CONTRASTIVE.contains(&c.key)).take_while(fits).collect()
     }
 
     fn print<const N: usize>(&mut self, lines: [String; N]) {
-        // A reader that went away (`| head`) does not stop the training.
-        self.bar.suspend(|| lines.iter().for_each(|line| drop(writeln!(std::io::stdout(), "{line}"))));
+        self.bar.suspend(|| lines.iter().for_each(|line| print(line)));
         self.lines.extend(lines);
     }
 
@@ -83,10 +99,13 @@ impl Console {
 }
 
 impl Tracker for Console {
-    /// A line of the table, the first one under its head.
+    /// A line of the table, the first one and those of another width under their head.
     fn log(&mut self, row: &Row) -> Result<(), Error> {
+        let columns = self.columns();
+        let as_before = self.columns.len() == columns.len();
+        self.columns = columns;
         let line = self.cells(|c| row.get(c.key).and_then(|v| v.as_f64()).map(c.format).unwrap_or_default());
-        if !std::mem::replace(&mut self.header_printed, true) {
+        if !as_before {
             self.print([self.cells(|c| c.label.to_owned()), self.cells(|c| "-".repeat(c.width))]);
         }
         self.print([line]);
@@ -131,6 +150,7 @@ impl Tracker for Console {
     }
 }
 
+/// Short, so that a terminal that is drawn narrower does not break it into lines that stay behind.
 fn progress_bar(start: i64, max_steps: i64, tokens_per_step: i64) -> ProgressBar {
     let rate = move |state: &ProgressState, w: &mut dyn std::fmt::Write| {
         let steps = state.per_sec();
@@ -140,7 +160,7 @@ fn progress_bar(start: i64, max_steps: i64, tokens_per_step: i64) -> ProgressBar
         let left = state.eta().as_secs();
         let _ = write!(w, "{}:{:02}:{:02} left", left / 3600, left / 60 % 60, left % 60);
     };
-    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len}  {rate}  {left}")
+    let style = ProgressStyle::with_template("{bar:24} {pos}/{len}  {rate}  {left}")
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .with_key("rate", rate)
         .with_key("left", eta);

@@ -6,6 +6,7 @@ use super::draw::style;
 use super::numbers::numbers_of;
 use crate::config::VizConfig;
 use crate::data::Vocab;
+use crate::data::vocab::dropped_from;
 use crate::ebm::Ebm;
 use crate::energy::{Reading, centred, expected_energy};
 use crate::error::Error;
@@ -44,8 +45,7 @@ impl<'a> Prompt<'a> {
             )));
         }
         if !dropped.is_empty() {
-            notes
-                .push(format!("The model does not know these characters of the prompt; they are dropped: {dropped:?}"));
+            notes.push(dropped_from("the prompt", &dropped));
         }
         let (typed, block_size) = (ids.len(), ebm.config.block_size as usize);
         if typed > block_size {

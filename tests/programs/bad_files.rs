@@ -73,6 +73,89 @@ fn a_text_that_the_model_cannot_read_is_an_error() {
     workdir.refuses(workdir.sample(&[&theirs, "data_path=absent.txt"]), 1, &["absent.txt"]);
 }
 
+/// The only run's last checkpoint, changed, under a new name.
+fn damaged(workdir: &Workdir, name: &str, damage: impl FnOnce(&mut Archive)) -> String {
+    let mut archive = Archive::read(&workdir.result("final.pt")).unwrap();
+    damage(&mut archive);
+    archive.write(&workdir.path(name)).unwrap();
+    name.to_owned()
+}
+
+fn weights(root: &mut Object) -> &mut Vec<(Object, Object)> {
+    let Object::Dict(pairs) = root else { panic!("not a dict") };
+    let model = pairs.iter_mut().find(|(key, _)| key.as_str() == Some("model"));
+    let Some((_, Object::Dict(weights))) = model else { panic!("no model") };
+    weights
+}
+
+#[test]
+fn nan_or_infinity_in_a_checkpoint_is_named_by_its_tensor() {
+    let workdir = Workdir::new();
+    workdir.train(&[]).succeeds();
+    for (file, value) in [("nan.pt", f32::NAN), ("infinite.pt", f32::NEG_INFINITY)] {
+        let file = damaged(&workdir, file, |archive| {
+            let head = weights(&mut archive.root).iter().find(|(name, _)| name.as_str() == Some("energy_head.weight"));
+            let head = head.unwrap().1.as_tensor().unwrap().clone();
+            archive.storages[head.storage].bytes[8..12].copy_from_slice(&value.to_le_bytes());
+        });
+        let said = [file.as_str(), "tensor energy_head.weight holds NaN or infinity"];
+        let checkpoint = format!("checkpoint={file}");
+        for thinking in ["use_thinking=true", "use_thinking=false"] {
+            workdir.refuses(workdir.sample(&[&checkpoint, thinking, "--quiet"]), 1, &said);
+        }
+        workdir.refuses(workdir.eval(&[&checkpoint]), 1, &said);
+        workdir.refuses(workdir.viz(&[&checkpoint]), 1, &said);
+        workdir.refuses(workdir.compare(&[&format!("a={file}"), &format!("b={file}")]), 1, &said);
+        workdir.refuses(workdir.train(&[&format!("load_checkpoint={file}"), "train.max_steps=9"]), 1, &said);
+    }
+}
+
+#[test]
+fn the_names_of_wrapped_models_are_understood_and_other_prefixes_are_named() {
+    let workdir = Workdir::new();
+    workdir.train(&[]).succeeds();
+    let text = |file: &str| workdir.sample(&["--quiet", "max_new_tokens=9", &format!("checkpoint={file}")]);
+    let prefixed = |file: &str, prefix: &str| {
+        damaged(&workdir, file, |archive| {
+            for (name, _) in weights(&mut archive.root) {
+                *name = Object::Str(format!("{prefix}{}", name.as_str().unwrap()));
+            }
+        })
+    };
+    let plain = text(&prefixed("plain.pt", "")).succeeds().stdout;
+    for (file, prefix) in
+        [("parallel.pt", "module."), ("both.pt", "module._orig_mod."), ("turned.pt", "_orig_mod.module.")]
+    {
+        assert_eq!(text(&prefixed(file, prefix)).succeeds().stdout, plain, "{prefix}");
+    }
+    workdir.refuses(text(&prefixed("inner.pt", "net.")), 1, &["inner.pt", "begin with \"net.\"", "state_dict()"]);
+}
+
+#[test]
+fn a_byte_order_mark_is_no_character() {
+    let workdir = Workdir::new();
+    let text = std::fs::read_to_string(workdir.path("text.txt")).unwrap();
+    workdir.write("marked.txt", format!("\u{feff}{text}"));
+    let marked =
+        workdir.train(&["data.data_path=marked.txt"]).succeeds().says("marked.txt begins with a byte order mark");
+    let plain = workdir.train(&[]).succeeds();
+    let vocab =
+        |stdout: &str| stdout.lines().find_map(|line| line.split_once("vocab_size=").map(|(_, n)| n.to_owned()));
+    assert_eq!(vocab(&marked.stdout), vocab(&plain.stdout));
+    assert!(!plain.stdout.contains("byte order mark"));
+    let checkpoint = format!("checkpoint={}", workdir.runs()[0].join("final.pt").display());
+    workdir.eval(&[&checkpoint, "max_windows=2"]).succeeds();
+}
+
+#[test]
+fn a_text_that_teaches_nothing_is_doubted() {
+    let workdir = Workdir::new();
+    workdir.write("same.txt", "a".repeat(3000));
+    workdir.train(&["data.data_path=same.txt"]).succeeds().says("same.txt has a single character again and again");
+    workdir.write("ends.txt", "ab".repeat(1400) + &"cd".repeat(100));
+    workdir.train(&["data.data_path=ends.txt"]).succeeds().says("has 2 characters that are not trained on: 'c', 'd'");
+}
+
 #[test]
 fn a_model_that_is_too_large_for_the_memory_is_an_error() {
     let workdir = Workdir::new();

@@ -17,6 +17,14 @@ fn it_names_versions_and_devices() {
 }
 
 #[test]
+fn it_has_help_and_refuses_what_it_does_not_know() {
+    nanoebm("doctor").arg("--help").succeeds().says("Usage: doctor");
+    nanoebm("doctor").arg("--version").succeeds().says(env!("CARGO_PKG_VERSION"));
+    nanoebm("doctor").arg("foo").fails(2).stderr_has("`foo`");
+    nanoebm("doctor").arg("device=cpu").fails(2).stderr_has("`device`");
+}
+
+#[test]
 fn it_says_why_cuda_is_absent() {
     let done = nanoebm("doctor").env("CUDA_VISIBLE_DEVICES", "").succeeds();
     done.says("cuda").says("not available: ");

@@ -4,7 +4,7 @@ use std::fs;
 
 use torch_pt::{Archive, Storage};
 
-use super::workdir::{Workdir, assert_same_checkpoint, fixture, list, losses, metrics, names, shakespeare};
+use super::workdir::{Workdir, assert_same_checkpoint, fixture, folders, list, losses, metrics, names, shakespeare};
 
 /// Trains 60 steps at once and 30 + 30 steps with the same settings; all numbers and tensors must be equal.
 fn goes_on_exactly(overrides: &[&str]) {
@@ -87,7 +87,7 @@ fn another_out_dir_is_obeyed() {
     let checkpoint = workdir.arg("load_checkpoint", "final.pt");
     workdir.train(&["train.max_steps=12", &checkpoint, "out_dir=elsewhere"]).succeeds();
     assert_eq!(fs::read(workdir.result("final.pt")).unwrap(), before, "the run that it came from stays as it was");
-    let run = &list(&workdir.path("elsewhere"))[0];
+    let run = &folders(&workdir.path("elsewhere"))[0];
     assert_eq!(metrics(run), metrics(&whole.run())[6..]);
 }
 

@@ -22,7 +22,7 @@ fn a_prompt_comes_from_the_command_line_a_file_or_standard_input() {
 fn unknown_characters_are_named_and_dropped() {
     let workdir = trained();
     let args = ["--quiet", "prompt=Fiж€rst", "max_new_tokens=60"];
-    let done = workdir.sample(&args).succeeds().stderr_has("ж€");
+    let done = workdir.sample(&args).succeeds().stderr_has("dropped: 'ж', '€'\n");
     assert_eq!(done.stdout, text(&workdir, &["prompt=First"]));
 }
 
@@ -32,8 +32,36 @@ fn an_empty_prompt_starts_from_a_newline() {
     let [empty, newline] = ["prompt=", "prompt=\n"].map(|prompt| text(&workdir, &[prompt]));
     assert_eq!(empty.chars().count(), 60 + 1);
     assert_eq!(newline, format!("\n{empty}"));
+    workdir.sample(&["prompt=", "max_new_tokens=1"]).succeeds().says("starts after '\\n'");
     let unknown = workdir.sample(&["--quiet", "prompt=ж", "max_new_tokens=60"]).succeeds().stderr_has("ж");
     assert!(unknown.stdout.ends_with(&empty), "nothing that is known is nothing: {:?}", unknown.stdout);
+}
+
+#[test]
+fn many_unknown_characters_are_one_short_line() {
+    let workdir = trained();
+    let prompt = format!("prompt=First{}", ('а'..='я').map(|c| c.to_string().repeat(200)).collect::<String>());
+    let done = workdir.sample(&["max_new_tokens=1", &prompt]).succeeds().stderr_has("'а' (200 times), ");
+    assert!(done.stderr.ends_with(" and 22 more\n") && done.stderr.chars().count() < 300, "{}", done.stderr);
+}
+
+#[test]
+fn a_text_to_read_first_is_called_by_its_name() {
+    let workdir = trained();
+    let follow = ["context_steps=1", "max_new_tokens=1", "--quiet"];
+    workdir
+        .sample(&follow)
+        .arg("context_text=@absent.txt")
+        .fails(1)
+        .stderr_has("cannot read context_text from absent.txt");
+    workdir.sample(&follow).arg("context_text=Firж").succeeds().stderr_has("of context_text; they are dropped: 'ж'\n");
+    // What an editor put before the text is no character of it.
+    workdir.write("marked.txt", "\u{feff}First");
+    let marked = workdir.sample(&["--quiet", "max_new_tokens=9", "prompt=@marked.txt"]).succeeds();
+    assert_eq!(
+        marked.says_nothing_on_stderr().stdout,
+        workdir.sample(&["--quiet", "max_new_tokens=9", "prompt=First"]).succeeds().stdout
+    );
 }
 
 #[test]
@@ -78,5 +106,7 @@ fn an_error_of_libtorch_is_one_line() {
     let workdir = Workdir::new();
     workdir.train(&[]).succeeds();
     // Logits divided by this are infinite, and their softmax is no number.
-    workdir.sample(&["sample_temp=1e-40"]).fails(1).stderr_has("libtorch cannot go on: probability tensor");
+    let failed = workdir.sample(&["sample_temp=1e-40", "prompt=First", "--quiet"]).fails(1);
+    let failed = failed.stderr_has("libtorch cannot go on: probability tensor");
+    assert_eq!(failed.stdout, "First\n", "the error stands on a line of its own");
 }

@@ -1,7 +1,7 @@
 //! Ctrl-C and SIGTERM: finish the step, save, say how to go on.
 
 use super::command::{Finished, bash, path_of};
-use super::workdir::{Workdir, assert_same_checkpoint, metrics};
+use super::workdir::{TINY, Workdir, assert_same_checkpoint, metrics};
 
 /// Long enough that the signal arrives in the middle.
 const STEPS: &str = "train.max_steps=250";
@@ -24,6 +24,9 @@ fn stops_and_goes_on(signal: &str, code: i32) {
     whole.train(&settings).succeeds();
     let end = stopped.train(&settings).starts().until_step(20).gets(signal).ends().exits(code);
     assert_eq!(end.stderr, "");
+    let (_, after) = end.stdout.split_once("Interrupted after ").expect("a sentence that says when");
+    let (steps, _) = after.split_once(' ').unwrap();
+    assert!(after.contains(&format!("ckpt_step_{steps}.pt")), "{after}");
     assert!(!stopped.run().join("final.pt").exists(), "the signal came too late to test anything");
     goes_on_as_told(&stopped, &end);
     assert_eq!(metrics(&stopped.run()), metrics(&whole.run()));
@@ -38,6 +41,18 @@ fn ctrl_c_saves_and_the_run_goes_on_as_if_nothing_had_happened() {
 #[test]
 fn sigterm_does_the_same() {
     stops_and_goes_on("TERM", 143);
+}
+
+#[test]
+fn a_closed_terminal_does_the_same() {
+    stops_and_goes_on("HUP", 129);
+}
+
+#[test]
+fn under_nohup_a_closed_terminal_stops_nothing() {
+    let workdir = Workdir::new();
+    let run = bash("trap '' HUP; exec \"$0\" \"$@\"", [path_of("train")]).args(TINY).in_dir(workdir.dir());
+    run.arg("train.max_steps=60").starts().until_step(5).gets("HUP").ends().exits(0).says("Training complete");
 }
 
 #[test]

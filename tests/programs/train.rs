@@ -4,7 +4,7 @@ use std::fs;
 
 use super::command::{bash, path_of};
 use super::python::TRACKERS;
-use super::workdir::{TINY, Workdir, list, losses, metrics, names};
+use super::workdir::{TINY, Workdir, folders, list, losses, metrics, names};
 
 const COLUMNS: [&str; 10] = ["step", "loss", "ppl", "lr", "alpha", "Egap", "E0", "EK", "t/fwd", "t/bwd"];
 
@@ -69,7 +69,7 @@ fn the_same_seed_gives_the_same_run_and_another_seed_another() {
     let runs = ["train.seed=1", "train.seed=1", "train.seed=2"].map(|seed| {
         let out_dir = format!("out_dir=out_ebt/{}", list(&workdir.path("out_ebt")).len());
         workdir.train(&[seed, &out_dir]).succeeds();
-        losses(&list(&workdir.path(&out_dir["out_dir=".len()..]))[0])
+        losses(&folders(&workdir.path(&out_dir["out_dir=".len()..]))[0])
     });
     assert_eq!(runs[0], runs[1]);
     assert_ne!(runs[0], runs[2]);
@@ -80,7 +80,7 @@ fn it_works_from_any_folder_and_into_any_folder() {
     let workdir = Workdir::new();
     let out = workdir.path("a folder/with spaces é");
     workdir.train(&["train.max_steps=1", &format!("out_dir={}", out.display())]).succeeds();
-    assert_eq!(list(&out).len(), 1);
+    assert_eq!(folders(&out).len(), 1);
     assert!(workdir.runs().is_empty());
 }
 
@@ -92,7 +92,7 @@ fn texts_of_other_scripts_and_line_ends_work() {
     for text in ["crlf.txt", "lf.txt"] {
         workdir.train(&[&format!("data.data_path={text}"), &format!("out_dir=out_ebt/{text}")]).succeeds();
     }
-    let of = |text: &str| losses(&list(&workdir.path(&format!("out_ebt/{text}")))[0]);
+    let of = |text: &str| losses(&folders(&workdir.path(&format!("out_ebt/{text}")))[0]);
     assert_eq!(of("crlf.txt"), of("lf.txt"));
 }
 
@@ -140,4 +140,40 @@ fn tensorboard_gets_curves_histograms_and_texts() {
     let without = Workdir::new();
     without.train(&["train.max_steps=4", "train.log_interval=1", "train.eval_interval=2"]).succeeds();
     assert_eq!(losses(&workdir.run()), losses(&without.run()));
+}
+
+#[test]
+fn final_pt_leads_to_the_newest_run_that_ended_well() {
+    let workdir = Workdir::new();
+    let link = workdir.path("out_ebt/final.pt");
+    workdir.train(&["save_interval=1"]).starts().until_step(4).gets("KILL").ends();
+    assert!(!link.exists(), "that run did not end well");
+    workdir.train(&[]).succeeds();
+    let ended = workdir.runs()[1].join("final.pt");
+    assert_eq!(link.canonicalize().unwrap(), ended.canonicalize().unwrap());
+    assert!(std::fs::read_link(&link).unwrap().is_relative(), "the folder may be moved");
+    workdir.train(&["save_interval=1", "train.max_steps=50"]).starts().until_step(9).gets("INT").ends().exits(130);
+    let short = ["max_new_tokens=1", "checkpoint=out_ebt/final.pt"];
+    workdir.sample(&short).succeeds().says("Loaded model from step 6");
+    // A run goes on in its own folder from there too.
+    let more = ["load_checkpoint=out_ebt/final.pt", "train.max_steps=8"];
+    workdir.train(&more).succeeds();
+    assert_eq!(workdir.runs().len(), 3);
+    workdir.sample(&short).succeeds().says("Loaded model from step 8");
+    // What somebody put there is theirs.
+    std::fs::remove_file(&link).unwrap();
+    std::fs::write(&link, "mine").unwrap();
+    workdir.train(&[]).succeeds();
+    assert_eq!(std::fs::read_to_string(&link).unwrap(), "mine");
+}
+
+#[test]
+fn what_dead_runs_left_half_written_is_cleared_at_the_next_start() {
+    let workdir = Workdir::new();
+    workdir.train(&[]).succeeds();
+    let (left, theirs) = (workdir.run().join("ckpt_step_3.pt.4711.0.tmp"), workdir.run().join("mine.tmp"));
+    std::fs::write(&left, "half").unwrap();
+    std::fs::write(&theirs, "whole").unwrap();
+    workdir.train(&[]).succeeds();
+    assert!(!left.exists() && theirs.exists());
 }

@@ -108,7 +108,7 @@ impl Workdir {
 
     /// The run directories, oldest first.
     pub fn runs(&self) -> Vec<PathBuf> {
-        let mut runs: Vec<PathBuf> = list(&self.path("out_ebt"));
+        let mut runs = folders(&self.path("out_ebt"));
         runs.sort_by_key(|run| fs::metadata(run.join("overrides.yaml")).and_then(|m| m.modified()).ok());
         runs
     }
@@ -144,6 +144,11 @@ pub fn list(dir: &Path) -> Vec<PathBuf> {
     let mut paths: Vec<_> = fs::read_dir(dir).into_iter().flatten().map(|entry| entry.unwrap().path()).collect();
     paths.sort();
     paths
+}
+
+/// The folders in a folder: of an `out_dir` its runs, without the `final.pt` that leads into one of them.
+pub fn folders(dir: &Path) -> Vec<PathBuf> {
+    list(dir).into_iter().filter(|path| path.is_dir()).collect()
 }
 
 /// The names in a folder as `ls` shows them, without the hidden ones.
