@@ -70,16 +70,8 @@ fn sample(config: &SampleConfig, quiet: bool) -> anyhow::Result<()> {
     let start = if prompt.is_empty() { "" } else { start.as_str() };
     rule(&mut out)?;
     if config.num_samples == 1 {
-        let _line = OpenLine;
-        write!(out, "{start}")?;
-        out.flush()?;
-        for _ in 0..config.max_new_tokens {
-            write_chars(&mut out, &vocab, &generation.next_tokens())?;
-            out.flush()?;
-        }
-        writeln!(out)?;
-        rule(&mut out)?;
-        return Ok(());
+        stream(&mut out, start, &vocab, &mut generation, config.max_new_tokens)?;
+        return Ok(rule(&mut out)?);
     }
     // Several texts grow together; each is printed when all are done.
     let steps: Vec<Vec<i64>> = (0..config.max_new_tokens).map(|_| generation.next_tokens()).collect();
@@ -90,6 +82,24 @@ fn sample(config: &SampleConfig, quiet: bool) -> anyhow::Result<()> {
         rule(&mut out)?;
     }
     Ok(())
+}
+
+/// Writes a text, each character as soon as it is known.
+fn stream(
+    out: &mut dyn Write,
+    start: &str,
+    vocab: &Vocab,
+    generation: &mut Generation,
+    max_new_tokens: i64,
+) -> std::io::Result<()> {
+    let _line = OpenLine;
+    write!(out, "{start}")?;
+    out.flush()?;
+    for _ in 0..max_new_tokens {
+        write_chars(out, vocab, &generation.next_tokens())?;
+        out.flush()?;
+    }
+    writeln!(out)
 }
 
 /// Ends the line of a text that a panic of libtorch's cuts short: the error stands on a line of its own.
