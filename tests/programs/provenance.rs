@@ -57,7 +57,7 @@ fn another_text_is_an_error_that_names_its_override() {
     done.says("Other data: other.txt").says("a new pass begins");
     assert_eq!(fs::read(workdir.result("final.pt")).unwrap(), before);
     let vocab = |dir: &str| {
-        let run = workdir.path(dir).join(names(&workdir.path(dir)).remove(0));
+        let run = workdir.path(dir).join(names(&workdir.path(dir)).remove(1));
         Checkpoint::read(&run.join("final.pt")).unwrap().ours.unwrap().vocab
     };
     assert_eq!(vocab("elsewhere"), vocab("out_ebt"), "the model's characters stay");

@@ -35,8 +35,8 @@ fn stdout(output: &Output) -> String {
 }
 
 fn run_dir(sandbox: &Sandbox) -> PathBuf {
-    let mut dirs = std::fs::read_dir(sandbox.dir.path().join("out_ebt")).unwrap();
-    dirs.next().unwrap().unwrap().path()
+    let entries = std::fs::read_dir(sandbox.dir.path().join("out_ebt")).unwrap();
+    entries.map(|entry| entry.unwrap().path()).find(|path| path.is_dir()).unwrap()
 }
 
 /// The rows of `metrics.jsonl`, those of a step as one.
