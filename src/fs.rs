@@ -26,8 +26,7 @@ impl FileError {
 
 /// Writes a sibling, flushes it to the disk and renames it over `path`, so that a crash leaves the old file or the new one.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
-    let mut sibling = path.as_os_str().to_owned();
-    sibling.push(format!(".{}.tmp", std::process::id()));
+    let sibling = sibling(path);
     let write = || {
         let mut file = File::create(&sibling)?;
         file.write_all(bytes)?;
@@ -47,13 +46,19 @@ pub fn link_atomically(link: &Path, target: &Path) -> Result<(), FileError> {
     if fs::symlink_metadata(link).is_ok_and(theirs) {
         return Ok(());
     }
-    let mut sibling = link.as_os_str().to_owned();
-    sibling.push(format!(".{}.tmp", std::process::id()));
+    let sibling = sibling(link);
     let _ = fs::remove_file(&sibling);
-    match symlink(target, Path::new(&sibling)) {
+    match symlink(target, &sibling) {
         Ok(()) => fs::rename(&sibling, link).map_err(FileError::at(link)),
         Err(_) => Ok(()),
     }
+}
+
+/// Where this process makes a file before it takes its place.
+fn sibling(path: &Path) -> PathBuf {
+    let mut sibling = path.as_os_str().to_owned();
+    sibling.push(format!(".{}.tmp", std::process::id()));
+    sibling.into()
 }
 
 #[cfg(not(unix))]

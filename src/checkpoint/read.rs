@@ -7,6 +7,7 @@ use tch::{Device, Kind, Tensor, no_grad};
 use torch_pt::{Archive, DType, Object, TensorRef};
 
 use crate::checkpoint::error::{CheckpointError, CheckpointFault};
+use crate::checkpoint::find::resolved;
 use crate::checkpoint::names::{CHAINS, ENERGY_HEAD, Extra, GRADIENTS, LM_HEAD, OUR_KEY, WTE, plain_name, state_dict};
 use crate::config::{Config, ContrastiveType, ModelConfig};
 use crate::contrastive::Contrastive;
@@ -19,7 +20,7 @@ use crate::nn::optim::AdamW;
 /// A checkpoint that was read; its tensors are still as they were in the file.
 #[derive(Debug)]
 pub struct Checkpoint {
-    /// Where it came from
+    /// Where it came from; of `out_dir/final.pt`, the run's own file that it leads to
     pub path: PathBuf,
     /// Training steps done
     pub step: i64,
@@ -35,11 +36,13 @@ pub struct Checkpoint {
 impl Checkpoint {
     /// Reads and understands a file; weights are looked at when they are loaded into a model.
     pub fn read(path: &Path) -> Result<Self, CheckpointError> {
+        let path = &resolved(path);
         Self::understand(path, Archive::read(path)?)
     }
 
     /// [`Checkpoint::read`] for predicting: the optimizer, two thirds of a file, stays where it is.
     pub fn read_model(path: &Path) -> Result<Self, CheckpointError> {
+        let path = &resolved(path);
         Self::understand(path, Archive::read_without(path, Some("optimizer"))?)
     }
 

@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use ring::digest;
@@ -61,13 +62,15 @@ impl Ids {
         }
     }
 
-    /// The ids from one place to another.
-    fn iter(&self, start: usize, end: usize) -> Box<dyn Iterator<Item = usize> + '_> {
+    /// Which of `len` ids come in a range.
+    fn present(&self, range: Range<usize>, len: usize) -> Vec<bool> {
+        let mut present = vec![false; len];
         match self {
-            Ids::U8(v) => Box::new(v[start..end].iter().map(|&i| usize::from(i))),
-            Ids::U16(v) => Box::new(v[start..end].iter().map(|&i| usize::from(i))),
-            Ids::U32(v) => Box::new(v[start..end].iter().map(|&i| i as usize)),
+            Ids::U8(v) => v[range].iter().for_each(|&i| present[usize::from(i)] = true),
+            Ids::U16(v) => v[range].iter().for_each(|&i| present[usize::from(i)] = true),
+            Ids::U32(v) => v[range].iter().for_each(|&i| present[i as usize] = true),
         }
+        present
     }
 
     /// Appends `len` ids from `start` as the 64-bit integers that libtorch indexes with.
@@ -193,15 +196,18 @@ impl Corpus {
         if self.vocab.len() == 1 {
             lines.push(format!("{file} has a single character again and again: there is nothing to learn from it"));
         }
-        let mut trained = vec![false; self.vocab.len()];
-        ids.iter(0, *train_len).for_each(|id| trained[id] = true);
-        let mut held_back: Vec<usize> = ids.iter(*train_len, ids.len()).filter(|&id| !trained[id]).collect();
-        held_back.sort_unstable();
-        held_back.dedup();
-        let named: Vec<_> = held_back.iter().filter_map(|&id| self.vocab.char(id as i64)).take(10).collect();
-        if !named.is_empty() {
-            let (count, more) = (held_back.len(), if held_back.len() > named.len() { ", …" } else { "" });
-            let named = named.iter().map(|c| format!("{c:?}")).collect::<Vec<_>>().join(", ");
+        let chars = self.vocab.chars();
+        let trained = ids.present(0..*train_len, chars.len());
+        let held_back = ids.present(*train_len..ids.len(), chars.len());
+        let new = chars
+            .iter()
+            .zip(trained.iter().zip(held_back))
+            .filter(|(_, (trained, held_back))| *held_back && !**trained);
+        let new: Vec<String> = new.map(|(c, _)| format!("{c:?}")).collect();
+        if !new.is_empty() {
+            const MOST: usize = 10;
+            let (count, more) = (new.len(), if new.len() > MOST { ", …" } else { "" });
+            let named = new[..count.min(MOST)].join(", ");
             lines.push(format!("The validation split has {count} characters that are not trained on: {named}{more}"));
         }
         lines

@@ -28,17 +28,17 @@ pub struct Loaded {
 /// Loads a checkpoint, or the newest under its `out_dir`. A file of the original behaves as the original (`model=upstream`), except
 /// where `overrides` (`model.*` of the command line) say otherwise.
 pub fn load(from: &FromConfig, overrides: &ModelOverrides, device: Device) -> Result<Loaded, Error> {
-    let (checkpoint, out_dir) = (from.checkpoint.as_deref(), from.out_dir.as_path());
+    let out_dir = from.out_dir.as_path();
     let mut notes = Vec::new();
-    let path = match checkpoint {
+    let path = match from.checkpoint.as_deref() {
         None => find::newest(out_dir).ok_or_else(|| Error::NoCheckpoint { out_dir: out_dir.to_owned() })?,
-        Some(path) if path.exists() => find::resolved(path),
+        Some(path) if path.exists() => path.to_owned(),
         Some(path) => find::in_newest_run(path).unwrap_or_else(|| path.to_owned()),
     };
-    if checkpoint != Some(path.as_path()) {
-        notes.push(format!("Using checkpoint {}", path.display()));
-    }
     let checkpoint = Checkpoint::read_model(&path)?;
+    if from.checkpoint.as_ref() != Some(&checkpoint.path) {
+        notes.push(format!("Using checkpoint {}", checkpoint.path.display()));
+    }
     if checkpoint.ours.is_none() {
         notes.push("A checkpoint of the original: it behaves as there (model=upstream)".to_owned());
     }

@@ -41,7 +41,7 @@ impl RunDir {
     pub fn take_over(path: PathBuf) -> Result<Self, Error> {
         let lock = lock(&path)?;
         if lock.is_ok() {
-            sweep(&path);
+            remove(&leftovers(&path));
         }
         Ok(Self { path, lock, new: false })
     }
@@ -100,24 +100,30 @@ fn lock(dir: &Path) -> Result<Result<File, String>, Error> {
 /// Removes what killed processes left in the runs of `out_dir` that nobody is at work in.
 fn sweep_others(out_dir: &Path) {
     for run in fs::read_dir(out_dir).into_iter().flatten().flatten() {
-        if let Ok(file) = File::open(run.path().join(LOCK))
-            && file.try_lock().is_ok()
+        let left = leftovers(&run.path());
+        // The lock is tried only where there is something to remove: meanwhile, whoever starts there would be refused.
+        if !left.is_empty()
+            && let Ok(lock) = File::open(run.path().join(LOCK))
+            && lock.try_lock().is_ok()
         {
-            sweep(&run.path());
+            remove(&left);
         }
     }
 }
 
-/// Removes what killed processes were writing when they died (see [`crate::fs::write_atomically`]). Only for who has the lock.
-fn sweep(dir: &Path) {
-    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        let stem = name.to_str().and_then(|name| name.strip_suffix(".tmp"));
+/// What a process is writing in a run, or was when it died (see [`crate::fs::write_atomically`]): who has the lock may remove it.
+fn leftovers(dir: &Path) -> Vec<PathBuf> {
+    let is_one = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str());
+        let stem = name.and_then(|name| name.strip_suffix(".tmp"));
         let number = stem.and_then(|stem| stem.rsplit('.').next()).unwrap_or_default();
-        if !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) {
-            let _ = fs::remove_file(entry.path());
-        }
-    }
+        !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())
+    };
+    fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path()).filter(is_one).collect()
+}
+
+fn remove(files: &[PathBuf]) {
+    files.iter().for_each(|file| drop(fs::remove_file(file)));
 }
 
 #[cfg(test)]

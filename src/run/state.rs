@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use tch::Tensor;
 
-use crate::checkpoint::find;
 use crate::checkpoint::provenance::Provenance;
 use crate::checkpoint::{self, Checkpoint, Extra};
 use crate::config::{Config, Dtype};
@@ -50,8 +49,7 @@ impl State {
     pub fn new(config: &Config) -> Result<(Self, Start), Error> {
         let mut config = config.clone();
         let device = device::resolve(&config.train.device)?;
-        let resumed =
-            config.load_checkpoint.as_deref().map(|path| Checkpoint::read(&find::resolved(path))).transpose()?;
+        let resumed = config.load_checkpoint.as_deref().map(Checkpoint::read).transpose()?;
         let corpus = read_corpus(&config, resumed.as_ref())?;
         config.model.vocab_size = corpus.vocab.len() as i64;
         corpus.windows(Split::Train, config.data.block_size, config.data.batch_size as usize)?;

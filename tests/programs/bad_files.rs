@@ -81,22 +81,14 @@ fn damaged(workdir: &Workdir, name: &str, damage: impl FnOnce(&mut Archive)) -> 
     name.to_owned()
 }
 
-fn weights(root: &mut Object) -> &mut Vec<(Object, Object)> {
-    let Object::Dict(pairs) = root else { panic!("not a dict") };
-    let model = pairs.iter_mut().find(|(key, _)| key.as_str() == Some("model"));
-    let Some((_, Object::Dict(weights))) = model else { panic!("no model") };
-    weights
-}
-
 #[test]
 fn nan_or_infinity_in_a_checkpoint_is_named_by_its_tensor() {
     let workdir = Workdir::new();
     workdir.train(&[]).succeeds();
     for (file, value) in [("nan.pt", f32::NAN), ("infinite.pt", f32::NEG_INFINITY)] {
         let file = damaged(&workdir, file, |archive| {
-            let head = weights(&mut archive.root).iter().find(|(name, _)| name.as_str() == Some("energy_head.weight"));
-            let head = head.unwrap().1.as_tensor().unwrap().clone();
-            archive.storages[head.storage].bytes[8..12].copy_from_slice(&value.to_le_bytes());
+            let head = entry(&mut archive.root, &["model", "energy_head.weight"]).as_tensor().unwrap().storage;
+            archive.storages[head].bytes[8..12].copy_from_slice(&value.to_le_bytes());
         });
         let said = [file.as_str(), "tensor energy_head.weight holds NaN or infinity"];
         let checkpoint = format!("checkpoint={file}");
@@ -117,7 +109,8 @@ fn the_names_of_wrapped_models_are_understood_and_other_prefixes_are_named() {
     let text = |file: &str| workdir.sample(&["--quiet", "max_new_tokens=9", &format!("checkpoint={file}")]);
     let prefixed = |file: &str, prefix: &str| {
         damaged(&workdir, file, |archive| {
-            for (name, _) in weights(&mut archive.root) {
+            let Object::Dict(weights) = entry(&mut archive.root, &["model"]) else { panic!("no model") };
+            for (name, _) in weights {
                 *name = Object::Str(format!("{prefix}{}", name.as_str().unwrap()));
             }
         })

@@ -4,7 +4,7 @@ use std::fs;
 
 use super::command::{Program, nanoebm};
 use super::faults::{EROFS, Fault, operations};
-use super::workdir::{TINY, Workdir, assert_same_checkpoint, metrics, names};
+use super::workdir::{TINY, Workdir, assert_same_checkpoint, folders, metrics, names};
 
 /// Trains six steps, four more from the checkpoint, samples and evaluates; `how` is where a program runs.
 fn train_and_resume(how: impl Fn(Program) -> Program) -> Workdir {
@@ -65,7 +65,8 @@ fn folders_have_spaces_and_letters_of_all_languages() {
     let run = |program: &str, args: &[&str]| nanoebm(program).args(args).in_dir(&folder).succeeds();
     let here = ["data.data_path=mein Text é.txt", "out_dir=Läufe & Gänge"];
     run("train", &[&TINY[..], &here].concat());
-    let name = names(&folder.join("Läufe & Gänge")).remove(1);
+    let run_dir = folders(&folder.join("Läufe & Gänge")).remove(0);
+    let name = run_dir.file_name().unwrap().to_str().unwrap();
     let [resume, checkpoint] =
         ["load_checkpoint", "checkpoint"].map(|key| format!("{key}=Läufe & Gänge/{name}/final.pt"));
     run("train", &[&TINY[..], &here, &[&resume, "train.max_steps=9"]].concat()).says("at step 6");

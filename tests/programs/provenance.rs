@@ -7,7 +7,7 @@ use torch_pt::Archive;
 
 use super::command::bash;
 use super::python::TORCH;
-use super::workdir::{Workdir, metrics, names};
+use super::workdir::{Workdir, folders, metrics};
 
 /// A folder with one finished run of 6 steps, and how to go on from it.
 fn trained() -> (Workdir, String) {
@@ -57,7 +57,7 @@ fn another_text_is_an_error_that_names_its_override() {
     done.says("Other data: other.txt").says("a new pass begins");
     assert_eq!(fs::read(workdir.result("final.pt")).unwrap(), before);
     let vocab = |dir: &str| {
-        let run = workdir.path(dir).join(names(&workdir.path(dir)).remove(1));
+        let run = folders(&workdir.path(dir)).remove(0);
         Checkpoint::read(&run.join("final.pt")).unwrap().ours.unwrap().vocab
     };
     assert_eq!(vocab("elsewhere"), vocab("out_ebt"), "the model's characters stay");

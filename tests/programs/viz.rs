@@ -6,7 +6,7 @@ use std::path::Path;
 use resvg::tiny_skia::Pixmap;
 use serde_json::Value;
 
-use super::workdir::{Workdir, fixture, names, shakespeare};
+use super::workdir::{Workdir, fixture, folders, names, shakespeare};
 
 /// Each mode with the stems of its pictures.
 const MODES: [(&str, &[&str]); 8] = [
@@ -106,7 +106,7 @@ fn runs_are_compared() {
     let workdir = Workdir::new();
     workdir.train(&["out_dir=a"]).succeeds();
     workdir.train(&["out_dir=b"]).succeeds();
-    let run = |dir: &str| format!("{dir}/{}", names(&workdir.path(dir)).pop().unwrap()); // final.pt stands before it
+    let run = |dir: &str| folders(&workdir.path(dir)).remove(0).display().to_string();
     workdir.viz(&["mode=training", &format!("runs={},{}", run("a"), run("b")), "smooth=1"]).succeeds();
     assert_eq!(json(&workdir.path("out_viz/training.json"))["runs"].as_array().unwrap().len(), 2);
     workdir.refuses(workdir.viz(&["mode=training", "runs=a,nowhere"]), 1, &["no metrics.jsonl in a"]);
