@@ -8,7 +8,7 @@ pub const SHIPPED: &[(&str, &str)] = hydra_conf::embed!(
     "model/upstream", "model/linear", "model/mixture", "model/reread", "model/ebt", "model/cpu",
     "data/cpu", "data/addition",
     "train/cpu",
-    "preset/cpu",
+    "preset/cpu", "preset/nanogpt",
 );
 
 /// What all programs share.
