@@ -10,6 +10,7 @@ use crate::compose::{Job, job};
 use crate::error::ConfigError;
 use crate::files::Files;
 use crate::help;
+use crate::launch::Launch;
 use crate::overrides::Override;
 use crate::root::Root;
 use crate::value::to_yaml;
@@ -65,13 +66,14 @@ pub fn parse<T: Root>(
     let known = T::schema();
     let dir = matches.get_one::<PathBuf>("config-dir").cloned();
     let files = Files::new(dir, T::PACKAGE.files, T::FILE, &known)?;
-    let multirun = matches.get_flag("multirun");
-    let overrides = overrides(&matches);
+    let mut launch = Launch::new(program.name);
+    launch.multirun = matches.get_flag("multirun");
+    let overrides = overrides(&matches).and_then(|overrides| launch.take(overrides));
     if matches.get_flag("help") {
-        return help::page::<T>(command, &files, &overrides.unwrap_or_default()).map(Action::Print);
+        return help::page::<T>(command, &files, &overrides.unwrap_or_default(), &launch).map(Action::Print);
     }
-    let runs = if multirun { product(&overrides?)? } else { vec![overrides?] };
-    let jobs = runs.iter().map(|overrides| job(&files, overrides)).collect::<Result<Vec<Job<T>>, _>>()?;
+    let jobs = jobs(&files, overrides?, &launch)?;
+    let multirun = launch.multirun;
     if matches.get_flag("cfg") {
         return Ok(Action::Print(configurations(&jobs, multirun)));
     }
@@ -122,16 +124,30 @@ fn usage(error: &clap::Error) -> ConfigError {
     })
 }
 
-/// Every combination of the comma-separated values; the last override changes fastest.
-fn product(overrides: &[Override]) -> Result<Vec<Vec<Override>>, ConfigError> {
+/// The jobs of a command line: one, or with `-m` every combination of the values that are swept over.
+fn jobs<T: Root>(files: &Files, overrides: Vec<Override>, launch: &Launch) -> Result<Vec<Job<T>>, ConfigError> {
+    if !launch.multirun {
+        return Ok(vec![job(files, &overrides, launch)?]);
+    }
+    let runs = product(files, &overrides)?;
+    let one = |(number, run): (usize, &Vec<Override>)| job(files, run, &launch.of_job(number));
+    runs.iter().enumerate().map(one).collect()
+}
+
+/// Every combination of the values; the last override changes fastest.
+fn product(files: &Files, overrides: &[Override]) -> Result<Vec<Vec<Override>>, ConfigError> {
     const MOST: usize = 1_000;
-    let mut runs = vec![Vec::new()];
-    for (at, item) in overrides.iter().enumerate() {
-        // A later override of the same key makes this one void; sweeping it would only repeat jobs.
-        if overrides[at + 1..].iter().any(|later| later.key == item.key) {
-            continue;
+    let mut kept: Vec<&Override> = Vec::new();
+    for item in overrides {
+        // A later override of the same key takes the place of this one; sweeping both would only repeat jobs.
+        match kept.iter_mut().find(|other| other.same_key(item)) {
+            Some(place) => *place = item,
+            None => kept.push(item),
         }
-        let values = item.sweep();
+    }
+    let mut runs = vec![Vec::new()];
+    for item in kept {
+        let values = item.sweep(&files.options(&item.key))?;
         if runs.len() * values.len() > MOST {
             return Err(ConfigError::Usage(format!("-m would make more than {MOST} runs; sweep fewer values at once")));
         }

@@ -5,6 +5,7 @@ use clap::Command;
 use crate::compose::{Composed, compose};
 use crate::error::ConfigError;
 use crate::files::{Files, Group};
+use crate::launch::Launch;
 use crate::overrides::Override;
 use crate::root::Root;
 use crate::schema::Schema;
@@ -25,9 +26,15 @@ const FORMS: &[(&str, &str)] = &[
 ];
 
 /// The page, with the values that the overrides lead to.
-pub(crate) fn page<T: Root>(command: Command, files: &Files, overrides: &[Override]) -> Result<String, ConfigError> {
+pub(crate) fn page<T: Root>(
+    command: Command,
+    files: &Files,
+    overrides: &[Override],
+    launch: &Launch,
+) -> Result<String, ConfigError> {
     // A mistake in an override must not keep the page from whoever looks for the right name.
-    let Composed { tree, groups, .. } = compose::<T>(files, overrides).or_else(|_| compose::<T>(files, &[]))?;
+    let Composed { tree, groups, .. } =
+        compose::<T>(files, overrides, launch).or_else(|_| compose::<T>(files, &[], launch))?;
     let width = width();
     let mut text = command
         .term_width(width)

@@ -1,19 +1,25 @@
 #![doc = include_str!("../README.md")]
 
 mod choice;
+mod choose;
 mod cli;
 mod compose;
 mod error;
 mod files;
+mod grammar;
 mod help;
 mod interpolate;
 mod key;
 mod kind;
+mod launch;
 mod overrides;
+mod python;
+mod resolvers;
 mod root;
 mod schema;
 mod section;
 mod suggest;
+mod sweep;
 mod value;
 
 pub use cli::{Action, Flags, Program, parse};

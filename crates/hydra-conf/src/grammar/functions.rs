@@ -178,7 +178,9 @@ impl Call<'_> {
                 Ok(Parsed::One(Element::List(items)))
             }
             Parsed::Range { start, stop, step, shuffled } => Ok(turned(start, stop, step, shuffled, reverse)),
-            Parsed::One(Element::Null) | Parsed::Interval | Parsed::Glob { .. } => Err(self.wrong("takes a list or a sweep")),
+            Parsed::One(Element::Null) | Parsed::Interval | Parsed::Glob { .. } => {
+                Err(self.wrong("takes a list or a sweep"))
+            }
             one => Ok(one),
         }
     }
@@ -191,7 +193,9 @@ impl Call<'_> {
                 shuffle(&mut items);
                 Ok(Parsed::One(Element::List(items)))
             }
-            Parsed::One(Element::Null) | Parsed::Interval | Parsed::Glob { .. } => Err(self.wrong("takes a list or a sweep")),
+            Parsed::One(Element::Null) | Parsed::Interval | Parsed::Glob { .. } => {
+                Err(self.wrong("takes a list or a sweep"))
+            }
             Parsed::One(one) => Ok(Parsed::One(Element::List(vec![one]))),
         }
     }

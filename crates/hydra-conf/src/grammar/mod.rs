@@ -6,7 +6,7 @@ mod parser;
 mod range;
 mod words;
 
-pub(crate) use element::{Element, python_float};
+pub(crate) use element::Element;
 pub(crate) use functions::shuffle;
 pub(crate) use parser::{Parsed, value};
 pub(crate) use range::numbers;

@@ -145,7 +145,8 @@ fn int(text: &str) -> Option<usize> {
 fn float(text: &str) -> Option<usize> {
     let sign = plus_or_minus(text);
     let rest = &text[sign..];
-    let named = ["inf", "nan"].into_iter().any(|name| rest.get(..3).is_some_and(|start| start.eq_ignore_ascii_case(name)));
+    let named =
+        ["inf", "nan"].into_iter().any(|name| rest.get(..3).is_some_and(|start| start.eq_ignore_ascii_case(name)));
     if named {
         return Some(sign + 3);
     }
