@@ -65,7 +65,13 @@ impl Override {
         }
         let text = text.unwrap_or_default();
         let parsed = grammar::value(text).map_err(|problem| {
-            malformed(&format!("{problem}; a text of any characters is written {}", example(key, text)))
+            let brace = text.contains("${") && (problem.starts_with("`{`") || problem.starts_with("`}`"));
+            let problem = match brace {
+                true => "a reference ${…} has no closing brace, or another reference within it, which needs quotes",
+                false => &problem,
+            };
+            let quoted = quoted(&Element::Text(text.to_owned()));
+            malformed(&format!("{problem}; a text of any characters is written {key}={quoted}"))
         })?;
         let package = package.map(str::to_owned);
         Ok(Self { action, key: key.to_owned(), package, text: text.to_owned(), parsed })
@@ -130,16 +136,20 @@ impl Override {
         let one = |element: Element| {
             let text = if self.action == Verb::Drop { String::new() } else { element.to_string() };
             // A text of digits becomes a number here, as in Hydra, which writes each job's overrides and reads them.
-            let parsed = grammar::value(&text).unwrap_or(Parsed::One(element));
+            let (text, parsed) = match grammar::value(&text) {
+                Ok(parsed) => (text, parsed),
+                Err(_) => (quoted(&element), Parsed::One(element)),
+            };
             Self { text, parsed, ..self.clone() }
         };
         Ok(values.into_iter().map(one).collect())
     }
 }
 
-/// How a text is put in quotes: the override as the program must get it.
-fn example(key: &str, text: &str) -> String {
-    format!("{key}={}", Element::Quoted(text.to_owned(), '\''))
+/// A value as a text in quotes.
+fn quoted(element: &Element) -> String {
+    let text = element.text().map_or_else(|| element.to_string(), str::to_owned);
+    Element::Quoted(text, '\'').to_string()
 }
 
 impl PartialEq for Override {
