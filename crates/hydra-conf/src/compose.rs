@@ -39,7 +39,11 @@ pub(crate) struct Composed {
     /// What the user should be told.
     notices: Vec<String>,
     /// Hydra's own settings, their references replaced.
-    launch: Launch,
+    pub launch: Launch,
+    /// The files that were opened, and how deep in one another.
+    pub opened: Vec<(usize, String)>,
+    /// The files whose keys were laid over one another, and the section of each.
+    pub laid: Vec<(String, String)>,
 }
 
 /// Composes the configuration of one job.
@@ -69,13 +73,14 @@ pub(crate) fn compose<T: Root>(
     }
     let Chosen { mut groups, typed, added, .. } = chosen;
     presets(files, &mut groups, &typed)?;
-    let mut composer = Composer { files, known: files.known, groups, tree: Tree::new() };
+    let (opened, laid) = (vec![(0, T::FILE.to_owned())], Vec::new());
+    let mut composer = Composer { files, known: files.known, groups, tree: Tree::new(), opened, laid };
     composer.lay_all(root)?;
     for (group, option, section) in added {
         composer.lay_option_at(&section, &group, &option, &mut Vec::new())?;
     }
     let mut typed = composer.typed(&keys)?;
-    let Composer { mut tree, groups, .. } = composer;
+    let Composer { mut tree, groups, opened, laid, .. } = composer;
     let notices = T::settle(&mut typed, &tree)?;
     tree.extend(typed);
     let mut launch = launch.with_choices(&groups);
@@ -85,7 +90,7 @@ pub(crate) fn compose<T: Root>(
             *value = key.check(name, value)?;
         }
     }
-    Ok(Composed { tree, groups, notices, launch })
+    Ok(Composed { tree, groups, notices, launch, opened, laid })
 }
 
 /// Lays files over one another.
@@ -94,6 +99,8 @@ struct Composer<'a> {
     known: &'a Schema,
     groups: Vec<Group>,
     tree: Tree,
+    opened: Vec<(usize, String)>,
+    laid: Vec<(String, String)>,
 }
 
 impl Composer<'_> {
@@ -174,12 +181,13 @@ impl Composer<'_> {
     }
 
     /// An option that is being laid from now on; those that are already are `open`.
-    fn open(&self, group: &str, option: &str, open: &mut Vec<String>) -> Result<Layer, ConfigError> {
+    fn open(&mut self, group: &str, option: &str, open: &mut Vec<String>) -> Result<Layer, ConfigError> {
         let layer = self.option(group, option)?;
         if open.iter().any(|name| name == option) {
             return Err(ConfigError::in_file(&layer.label, "its defaults list leads back to itself"));
         }
         open.push(option.to_owned());
+        self.opened.push((open.len(), format!("{group}: {option}")));
         Ok(layer)
     }
 
@@ -189,6 +197,7 @@ impl Composer<'_> {
 
     /// Lays the keys of one file, after checking each.
     fn lay(&mut self, label: &str, section: &str, keys: Vec<(String, Value)>) -> Result<(), ConfigError> {
+        self.laid.push((label.to_owned(), section.to_owned()));
         let mut laid = Tree::new();
         for (key, value) in keys {
             let name = dotted(section, &key);

@@ -88,6 +88,18 @@ impl<'a> Files<'a> {
         })
     }
 
+    /// Where files are looked for, in order.
+    pub fn places(&self) -> Vec<String> {
+        let dir = self.dir.iter().map(|dir| dir.display().to_string());
+        dir.chain(["the files inside the program".to_owned(), "the program's own structs".to_owned()]).collect()
+    }
+
+    /// Whether there is a file of the program's own name.
+    pub fn has_own(&self) -> bool {
+        let of_user = self.dir.as_ref().is_some_and(|dir| dir.join(format!("{}.yaml", self.own)).is_file());
+        of_user || self.embedded(self.own).is_some()
+    }
+
     /// The option that was chosen, which must be there.
     pub fn chosen(&self, group: &str, option: &str) -> Result<Layer, ConfigError> {
         let plain = option.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'));

@@ -25,6 +25,37 @@ const FORMS: &[(&str, &str)] = &[
     ("group=option", "choose an option of a group"),
 ];
 
+const GRAMMAR: &str = r#"PROGRAM reads overrides as Hydra 1.3 does (https://hydra.cc).
+
+Values:
+  name='a, b'               quotes around a text with commas, brackets or blanks at its ends; \' is a quote
+  name=a\,b                 or a backslash before each such character
+  list=[1,2]                a list
+  section={a:1,b:2}         several keys of a section
+  name=null                 nothing, where that is possible
+  int(x) float(x) str(x) bool(x)
+
+Sweeps, each value a job under -m; the last key changes fastest:
+  key=1,2,3                 these values, also choice(1,2,3)
+  key=range(1,10,3)         1, 4, 7
+  group=glob(*)             every option of a group; glob([a*,b*],exclude=*c)
+  sort(…) shuffle(…) tag(…)
+
+References:
+  ${section.key} ${.key}    another key; a dot in front is the section of this one
+  ${oc.env:HOME,default}    an environment variable
+  ${oc.select:key,default}  a key that may not be there
+  ${oc.decode:text}         a text read as a value
+  ${now:%Y-%m-%d}           the time
+  ${hydra:job.name}         also job.num, mode, run.dir, sweep.dir, sweep.subdir, runtime.cwd, runtime.choices.GROUP
+
+Hydra's own settings:
+  hydra.run.dir=DIR         folder of the run
+  hydra.sweep.dir=DIR       folder of a multirun, in which each job has a folder
+  hydra.sweep.subdir=NAME   that folder, by its number if not named
+  hydra.job.name=NAME       what ${hydra:job.name} stands for
+"#;
+
 /// The page, with the values that the overrides lead to.
 pub(crate) fn page<T: Root>(
     command: Command,
@@ -48,6 +79,11 @@ pub(crate) fn page<T: Root>(
     table(&mut text, "Groups", &group_rows::<T>(&groups, files), width);
     table(&mut text, "Keys", &key_rows(files.known, &tree), width);
     Ok(text)
+}
+
+/// What `--hydra-help` prints: the values and references that can be written.
+pub(crate) fn grammar(program: &str) -> String {
+    GRAMMAR.replace("PROGRAM", program)
 }
 
 /// A row for each group: the choice, the options, what the group is for.

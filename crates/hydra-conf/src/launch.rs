@@ -8,6 +8,7 @@ use crate::error::ConfigError;
 use crate::files::Group;
 use crate::grammar::Element;
 use crate::overrides::{Override, Verb};
+use crate::value::Value;
 
 /// How jobs are run.
 #[derive(Debug, Clone)]
@@ -123,13 +124,33 @@ impl Launch {
         }
     }
 
+    /// The settings as `--cfg hydra` shows them.
+    pub fn to_value(&self) -> Value {
+        let map = |pairs: Vec<(&str, Value)>| -> Value {
+            Value::Mapping(pairs.into_iter().map(|(key, value)| (Value::from(key), value)).collect())
+        };
+        let text = |text: &Option<String>| text.clone().map_or(Value::Null, Value::from);
+        let choices = self.choices.iter().map(|(group, option)| (group.as_str(), text(option))).collect();
+        map(vec![
+            ("mode", Value::from(self.mode())),
+            ("job", map(vec![("name", self.name.clone().into()), ("chdir", false.into())])),
+            ("run", map(vec![("dir", text(&self.run_dir))])),
+            ("sweep", map(vec![("dir", text(&self.sweep_dir)), ("subdir", text(&self.sweep_subdir))])),
+            ("runtime", map(vec![("choices", map(choices))])),
+        ])
+    }
+
+    fn mode(&self) -> &'static str {
+        if self.multirun { "MULTIRUN" } else { "RUN" }
+    }
+
     /// What `${hydra:key}` stands for.
     pub fn known(&self, key: &str) -> Option<Element> {
         let text = |text: &Option<String>| text.clone().map_or(Element::Null, Element::Text);
         Some(match key {
             "job.name" => Element::Text(self.name.clone()),
             "job.num" => self.number.map_or(Element::Null, |number| Element::Int(number as i128)),
-            "mode" => Element::Text(if self.multirun { "MULTIRUN" } else { "RUN" }.to_owned()),
+            "mode" => Element::Text(self.mode().to_owned()),
             "run.dir" => text(&self.run_dir),
             "sweep.dir" => text(&self.sweep_dir),
             "sweep.subdir" => text(&self.sweep_subdir),

@@ -3,11 +3,14 @@
 mod choice;
 mod choose;
 mod cli;
+mod completion;
 mod compose;
 mod error;
 mod files;
+mod flags;
 mod grammar;
 mod help;
+mod info;
 mod interpolate;
 mod key;
 mod kind;

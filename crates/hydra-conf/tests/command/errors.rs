@@ -73,7 +73,10 @@ fn what_is_no_override_is_explained() {
         refused(&[(&[arg], &format!("`{arg}` is not an override: {FORMS}, {rest}"))]);
     }
     refused(&[
-        (&["~a.=b"], "`~a.=b` is not an override: expected key=value, +key=value, ~key or group=name, the key of letters, digits, _ and dots, without spaces around ="),
+        (
+            &["~a.=b"],
+            "`~a.=b` is not an override: expected key=value, +key=value, ~key or group=name, the key of letters, digits, _ and dots, without spaces around =",
+        ),
         (&["~a..b"], "`~a..b` is not an override: expected ~key"),
         (&["~orders=3"], "`~orders` cannot be dropped: its value is null and not 3"),
         (&["~preset=big"], "`~preset` cannot be dropped: its option is null and not big"),
@@ -96,7 +99,10 @@ fn values_that_the_grammar_cannot_read_say_why() {
         ("'a'b", "`b` has no place there"),
         ("a'b'", "quotes go around the whole of a text, not a part like 'b'"),
         ("a,", "a value is missing"),
-        ("it's (", r"`(` has no place there unless it is in quotes; a text of any characters is written name='it\'s ('"),
+        (
+            "it's (",
+            r"`(` has no place there unless it is in quotes; a text of any characters is written name='it\'s ('",
+        ),
         ("int(x)", "x cannot be made an integer"),
         ("range(a)", "range(…) takes numbers"),
         ("choice()", "choice(…) needs one value or more"),

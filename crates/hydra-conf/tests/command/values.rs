@@ -16,7 +16,9 @@ fn values_are_read_by_the_type_of_the_key() {
 
 #[test]
 fn text_is_read_as_hydra_reads_it() {
-    for text in ["HAMLET:", "a b", "--x", "'Tis", "\"open", "~", "ünï", "a=b", "# no comment", "two\nlines", "", "0x1F", "50%"] {
+    for text in
+        ["HAMLET:", "a b", "--x", "'Tis", "\"open", "~", "ünï", "a=b", "# no comment", "two\nlines", "", "0x1F", "50%"]
+    {
         assert_eq!(shop(&[&format!("name={text}")]).name, text);
     }
     for (typed, meant) in [
