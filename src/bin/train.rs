@@ -23,7 +23,7 @@ fn main() -> ExitCode {
             program::say(&format!("Run {} of {}: {}", call.number, call.jobs, job.overrides.join(" ")));
         }
         job.notices.iter().for_each(|notice| program::say(notice));
-        match train(&job.config, &job.overrides, call.multirun, stop)? {
+        match train(&job.config, &job.overrides, call.multirun, job.dir.as_deref(), stop)? {
             Outcome::Finished(_) => Ok(0),
             Outcome::Interrupted(checkpoint) => {
                 program::say(&format!("To go on: {}", resume_command(job, &checkpoint.display().to_string())));
