@@ -87,7 +87,8 @@ fn option(item: &Override, options: impl Fn() -> String) -> Result<String, Confi
 /// Lets the presets choose options of the groups that were not typed: `override /group: option` in their lists.
 pub(crate) fn presets(files: &Files, groups: &mut [Group], typed: &[String]) -> Result<(), ConfigError> {
     let mut done = typed.to_vec();
-    for (preset, option) in groups.to_vec() {
+    let chosen = groups.to_vec();
+    for (preset, option) in chosen {
         if let (Some(option), false) = (option, files.known.has_section(&preset)) {
             overridden(files, &preset, &option, &mut Vec::new(), &mut |label, group, option| {
                 let Some(entry) = groups.iter_mut().find(|(name, _)| *name == group) else {

@@ -66,8 +66,11 @@ enum Differs {
 
 use Differs::{Kinder, Stricter};
 
-/// Each deviation: which way, why, and for which lines. README.md has the same list in words.
-const DEVIATIONS: &[(Differs, &str, fn(&Line) -> bool)] = &[
+/// Which way, why, and for which lines.
+type Deviation = (Differs, &'static str, fn(&Line) -> bool);
+
+/// The deviations. README.md has the same list in words.
+const DEVIATIONS: &[Deviation] = &[
     (Kinder, "characters that Hydra has no use for, and = within a value, are text", |line| {
         line.any(|value| value.contains(|c: char| !c.is_ascii() || "~=#;!&<>^`'".contains(c)))
     }),
