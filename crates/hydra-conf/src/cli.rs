@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use clap::parser::ValuesRef;
 use clap::{ArgMatches, Command};
 
 use crate::completion::{self, Request};
@@ -81,7 +82,7 @@ pub fn parse<T: Root>(
         return Ok(Action::Print(help::grammar(program.name)));
     }
     if matches.get_flag("shell-completion") {
-        return completed::<T>(program, &command, &files, matches.get_one::<String>("overrides")).map(Action::Print);
+        return completed::<T>(program, &command, &files, matches.get_many("overrides")).map(Action::Print);
     }
     let overrides = overrides(&matches).and_then(|overrides| launch.take(overrides));
     if matches.get_flag("help") {
@@ -114,15 +115,18 @@ fn completed<T: Root>(
     program: &Program,
     command: &Command,
     files: &Files,
-    word: Option<&String>,
+    words: Option<ValuesRef<String>>,
 ) -> Result<String, ConfigError> {
-    let request = Request::parse(word.map(String::as_str))?;
+    let mut words = words.unwrap_or_default();
+    let request = Request::parse(words.next().map(String::as_str))?;
     if request != Request::Query {
         return Ok(completion::script(program.name, request));
     }
-    let line = std::env::var("COMP_LINE").unwrap_or_default();
-    // What is typed so far may choose a group's option, or be wrong as yet.
-    let typed: Vec<Override> = line.split_whitespace().skip(1).filter_map(|arg| Override::parse(arg).ok()).collect();
+    // Hydra's own scripts give the line in the environment.
+    let line = words.next().cloned().or_else(|| std::env::var("COMP_LINE").ok()).unwrap_or_default();
+    // What stands before the word may choose a group's option, or be wrong as yet.
+    let before = line.rsplit_once([' ', '\t']).map_or("", |(before, _)| before);
+    let typed: Vec<Override> = before.split_whitespace().filter_map(|arg| Override::parse(arg).ok()).collect();
     let launch = Launch::new(program.name);
     let composed = compose::<T>(files, &typed, &launch).or_else(|_| compose::<T>(files, &[], &launch))?;
     Ok(completion::words(&line, command, files, &composed.tree, &composed.groups))

@@ -59,10 +59,10 @@ pub(crate) fn script(program: &str, request: Request) -> String {
     text.replace("PROGRAM", program)
 }
 
-// Each asks the program itself, by the name it was called by, with the line up to the cursor in COMP_LINE.
+// Each asks the program itself, by the name it was called by, with the line up to the cursor.
 const BASH: &str = r#"_PROGRAM_words() {
     local line="${COMP_LINE:0:$COMP_POINT}"
-    COMPREPLY=($(COMP_LINE="$line" "${COMP_WORDS[0]}" --shell-completion query=bash 2>/dev/null))
+    COMPREPLY=($("${COMP_WORDS[0]}" --shell-completion query=bash "$line" 2>/dev/null))
 }
 COMP_WORDBREAKS=${COMP_WORDBREAKS//=}
 complete -o nospace -o default -F _PROGRAM_words PROGRAM
@@ -70,15 +70,15 @@ complete -o nospace -o default -F _PROGRAM_words PROGRAM
 
 const ZSH: &str = r#"_PROGRAM_words() {
     local -a found
-    found=("${(@f)$(COMP_LINE="$LBUFFER" "${words[1]}" --shell-completion query=zsh 2>/dev/null)}")
+    found=("${(@f)$("${words[1]}" --shell-completion query=zsh "$LBUFFER" 2>/dev/null)}")
     compadd -S '' -- $found
 }
 compdef _PROGRAM_words PROGRAM
 "#;
 
 const FISH: &str = r#"function _PROGRAM_words
-    set -lx COMP_LINE (commandline -cp)
-    (commandline -cpo)[1] --shell-completion query=fish 2>/dev/null
+    set -l program (commandline -cpo)[1]
+    $program --shell-completion query=fish (commandline -cp) 2>/dev/null
 end
 complete -c PROGRAM -x -a '(_PROGRAM_words)'
 "#;

@@ -197,7 +197,10 @@ impl Composer<'_> {
 
     /// Lays the keys of one file, after checking each.
     fn lay(&mut self, label: &str, section: &str, keys: Vec<(String, Value)>) -> Result<(), ConfigError> {
-        self.laid.push((label.to_owned(), section.to_owned()));
+        let place = (label.to_owned(), section.to_owned());
+        if self.laid.last() != Some(&place) {
+            self.laid.push(place);
+        }
         let mut laid = Tree::new();
         for (key, value) in keys {
             let name = dotted(section, &key);
