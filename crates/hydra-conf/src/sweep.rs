@@ -13,8 +13,9 @@ pub(crate) fn values(parsed: &Parsed, options: &[String], most: usize) -> Result
         }
         Parsed::Glob { include, exclude } => {
             let any = |patterns: &[String], name: &str| patterns.iter().any(|pattern| matches(pattern, name));
-            let chosen = options.iter().filter(|name| any(include, name) && !any(exclude, name));
-            (chosen.map(|name| Element::Text(name.clone())).collect(), false)
+            let mut chosen: Vec<_> = options.iter().filter(|name| any(include, name) && !any(exclude, name)).collect();
+            chosen.sort();
+            (chosen.into_iter().map(|name| Element::Text(name.clone())).collect(), false)
         }
     };
     if values.is_empty() {

@@ -26,11 +26,17 @@ fn floats(start: f64, stop: f64, step: f64, most: usize) -> Result<Vec<Element>,
     if step == 0.0 || !(start + stop + step).is_finite() {
         return Err("a range needs finite numbers, and a step other than 0".to_owned());
     }
-    let (mut found, mut at, mut exact) = (Vec::new(), start, Decimal::of(start));
-    while found.len() <= most && (if step > 0.0 { at < stop } else { at > stop }) {
+    let [step_high, step_low] = Decimal::parts(step);
+    let [stop_high, stop_low] = Decimal::parts(-stop);
+    let [mut high, mut low] = Decimal::parts(start);
+    let (mut found, mut at) = (Vec::new(), start);
+    // As decimals, of which two can be one float.
+    let past = |high: Decimal, low: Decimal| high.plus(stop_high).plus(low.plus(stop_low)).digits.signum();
+    while found.len() <= most && past(high, low) == (if step > 0.0 { -1 } else { 1 }) {
         found.push(Element::Float(at));
-        exact = exact.plus(Decimal::of(step));
-        at = exact.float();
+        high = high.plus(step_high).plus(low.plus(step_low)).rounded();
+        low = Decimal { digits: 0, places: 0 };
+        at = high.float();
     }
     Ok(found)
 }
@@ -43,22 +49,32 @@ struct Decimal {
 }
 
 impl Decimal {
-    /// A float to 34 digits, more than a sum keeps.
-    fn of(float: f64) -> Self {
-        let text = format!("{float:.33e}");
+    /// A float as Python's decimals have it, which is exactly: its first 34 digits, and 33 more, which count where the first
+    /// ones cancel.
+    fn parts(float: f64) -> [Self; 2] {
+        let text = format!("{:.66e}", float.abs());
         let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-        let digits = digits.replace('.', "").parse().unwrap_or(0);
-        Self { digits, places: 33 - exponent.parse::<i32>().unwrap_or(0) }
+        let digits = digits.replace('.', "");
+        let (high, low) = digits.split_at(34);
+        let exponent: i32 = exponent.parse().unwrap_or(0);
+        let sign = if float < 0.0 { -1 } else { 1 };
+        let part =
+            |digits: &str, places| Self { digits: sign * digits.parse().unwrap_or(0), places: places - exponent };
+        [part(high, 33), part(low, 66)]
     }
 
-    /// The sum, rounded as Python does.
+    /// The sum, as exactly as 38 digits allow.
     fn plus(self, other: Self) -> Self {
         if self.digits == 0 || other.digits == 0 {
-            let sum = if self.digits == 0 { other } else { self };
-            return sum.rounded();
+            return if self.digits == 0 { other } else { self };
         }
-        let places = self.places.min(other.places);
-        Self { digits: self.to(places).digits + other.to(places).digits, places }.rounded()
+        let (coarse, fine) = if self.places < other.places { (self, other) } else { (other, self) };
+        // The coarser one takes as many places more as it has room for.
+        let room = 37_usize.saturating_sub(coarse.digits.unsigned_abs().to_string().len());
+        let more = (fine.places - coarse.places).min(i32::try_from(room).unwrap_or(0));
+        let places = coarse.places + more;
+        let digits = coarse.digits * 10_i128.pow(more.unsigned_abs());
+        Self { digits: digits + fine.to(places).digits, places }
     }
 
     /// With fewer places.

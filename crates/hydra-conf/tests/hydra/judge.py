@@ -57,13 +57,13 @@ def prepare():
 
 
 def leaves(tree, prefix=""):
-    """The values of every key by its dotted name; infinity and NaN, which JSON lacks, as words."""
+    """The values of every key by its dotted name; infinity, NaN and integers of more than 64 bits as words."""
     for key, value in tree.items():
         if isinstance(value, dict):
             yield from leaves(value, f"{prefix}{key}.")
         else:
-            finite = not isinstance(value, float) or math.isfinite(value)
-            yield f"{prefix}{key}", value if finite else str(value)
+            odd = isinstance(value, float) and not math.isfinite(value) or isinstance(value, int) and abs(value) >= 2**63
+            yield f"{prefix}{key}", str(value) if odd else value
 
 
 def configuration(overrides):
@@ -98,22 +98,25 @@ def by_hand():
 def generated():
     """Values made of what the grammar knows, for every type of key."""
     dice = random.Random(13)
-    keys = ["db.host", "db.port", "db.tries", "name", "motto", "tax", "patience", "orders", "open", "sizes"]
+    keys = ["name"] * 4 + ["motto"] * 3 + ["db.host", "db.port", "db.tries", "tax", "patience", "orders", "open", "sizes"]
     atoms = ["1", "-2", "+3", "0", "007", "1_000", "0.5", "1.", ".5", "1e3", "1E-2", "-1.5e+2", "inf", "-inf", "nan"]
     atoms += ["true", "False", "TRUE", "yes", "off", "y", "null", "NULL", "abc", "a-b", "a_b", "a.b", "a/b", "x:y", "@f"]
-    atoms += ["*", "a?b", "a|b", "50%", "$x", "a\\ b", "a\\,b", "\\[x\\]", "a\\\\b", "a\\b", "'a b'", '"a,b"', "'it\\'s'"]
-    atoms += ["''", '""', '"1"', "'null'", "'true'", "a b", "  a  ", "1 2", "${db.port}", "x${db.port}y", "${name}"]
+    atoms += ["*", "a?b", "a|b", "50%", "$x", r"a\ b", r"a\,b", r"\[x\]", r"a\\b", r"a\b", "'a b'", '"a,b"', r"'it\'s'"]
+    atoms += ["''", '""', '"1"', "'null'", "'true'", "a b", "  a  ", "1 2", "${db.port}", "x${db.port}y", "${db.host}"]
     atoms += ["'5'", "' 5 '", "5 ", "0x10", "1__0", "_", "-", "--", "+", ".", "..", "1.2.3", "1-2", "e3", "1e", "0_1"]
-    shapes = ["{a}", "{a}", "{a}", "[{a}]", "[{a},{b}]", "[ {a} , {b} ]", "[[{a}],{b}]", "{{k:{a}}}", "{a},{b}", "{a}, {b}"]
-    shapes += ["int({a})", "float({a})", "str({a})", "bool({a})", "json_str({a})", "int( {a} )", "int({a},{b})", "int([{a}])"]
-    shapes += ["choice({a},{b})", "range({a},{b})", "range(1,{a})", "sort({a},{b})", "sort([{a},{b}])", "{a}{b}", "foo({a})"]
+    atoms += [r"'\\'", r'"a\\"', r"'a\\\'b'", r"\${db.host}", r"'\${x}'", r"'\\${db.port}'", "${tax}-${open}", "'${sizes}'"]
+    shapes = ["{a}"] * 8 + ["[{a}]", "[{a},{b}]", "[ {a} , {b} ]", "[[{a}],{b}]", "{{k:{a}}}", "{a},{b}", "{a}, {b}", "{a}{b}"]
+    shapes += ["int({a})", "float({a})", "str({a})", "bool({a})", "int( {a} )", "int({a},{b})", "int([{a}])", "str({a},{b})"]
+    shapes += ["choice({a},{b})", "choice({a})", "range({a},{b})", "range(1,{a})", "range(0,{a},{b})", "sort({a},{b})"]
+    shapes += ["sort([{a},{b}])", "sort({a},{b},reverse=true)", "foo({a})", "{a}-{b}", "{a} {b}", "{a}/{b}"]
     lines = []
     for shape in shapes:
-        for _ in range(12):
+        for _ in range(10):
             value = shape.format(a=dice.choice(atoms), b=dice.choice(atoms))
-            sign = dice.choice(["", "", "", "", "++", "+"])
-            multirun = ["-m"] if dice.random() < 0.4 else []
-            lines.append([*multirun, f"{sign}{dice.choice(keys)}={value}"])
+            multirun = ["-m"] if ("(" in shape or "," in shape) and dice.random() < 0.8 or dice.random() < 0.2 else []
+            other = dice.choice([[]] * 6 + [["db=server"], ["preset=big"], ["preset=night"], ["orders=1,2"], ["tax=0.5"]])
+            sign = dice.choice(["", "", "", "", "", "++", "+"])
+            lines.append([*multirun, f"{sign}{dice.choice(keys)}={value}", *other])
     return lines
 
 

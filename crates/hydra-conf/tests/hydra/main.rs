@@ -48,7 +48,7 @@ impl Root for Shop {
     const PACKAGE: Package = Package {
         version: "1",
         files: hydra_conf::embed!(
-            "tests/hydra/conf": "shop", "db/server", "db/small", "preset/big", "preset/night"
+            "tests/hydra/conf": "shop", "db/away", "db/server", "db/small", "preset/big", "preset/night"
         ),
     };
 }
@@ -72,7 +72,7 @@ type Deviation = (Differs, &'static str, fn(&Line) -> bool);
 /// The deviations. README.md has the same list in words.
 const DEVIATIONS: &[Deviation] = &[
     (Kinder, "characters that Hydra has no use for, and = within a value, are text", |line| {
-        line.any(|value| value.contains(|c: char| !c.is_ascii() || "~=#;!&<>^`'".contains(c)))
+        line.any(|value| value.contains(|c: char| !c.is_ascii() || "~=#;!&<>^`'\"".contains(c)))
     }),
     (Kinder, "lists need no brackets", |line| line.sets("sizes")),
     (Kinder, "group=null leaves a preset out, as ~group does", |line| line.any(|value| value.starts_with("null"))),
@@ -85,6 +85,9 @@ const DEVIATIONS: &[Deviation] = &[
     (Stricter, "infinity and NaN are no numbers to work with", |line| line.sets("tax")),
     (Stricter, "lists hold one integer or more, and are set as a whole", |line| {
         line.any_name(|name| name.starts_with("sizes"))
+    }),
+    (Stricter, "integers have 64 bits", |line| {
+        line.sets("orders") && line.any(|value| value.len() > 18 || value == "int(1e30)")
     }),
     (Stricter, "a sweep without values is a mistake", |line| line.line[0] == "-m"),
     (Stricter, "settings of Hydra's that mean nothing here", |line| line.line[0].contains("hydra")),
