@@ -58,6 +58,7 @@ fn is_ignored(signal: i32) -> bool {
 fn resume_command(job: &Job<Config>, checkpoint: &str) -> String {
     let kept = job.overrides.iter().filter(|o| !o.trim_start_matches('+').starts_with("load_checkpoint="));
     let at = job.dir.iter().map(|dir| format!("hydra.run.dir={}", dir.display()));
-    let words = kept.cloned().chain(at).chain([format!("load_checkpoint={checkpoint}")]).map(|word| program::quoted(&word));
+    let words =
+        kept.cloned().chain(at).chain([format!("load_checkpoint={checkpoint}")]).map(|word| program::quoted(&word));
     format!("cargo run --release --bin train -- {}", words.collect::<Vec<_>>().join(" "))
 }

@@ -10,7 +10,8 @@ use crate::{PROGRAM, error_of, job, jobs, refused, sample, train};
 
 #[test]
 fn text_arrives_as_typed() {
-    let texts = ["HAMLET:", "a=b", "12+345=", "two\nlines", "-", "--x", "@file", "", "'Tis nobler", "\"open", "# no comment"];
+    let texts =
+        ["HAMLET:", "a=b", "12+345=", "two\nlines", "-", "--x", "@file", "", "'Tis nobler", "\"open", "# no comment"];
     for text in texts.into_iter().chain(["~", "back\\slash", "ünï", "What? No; go!", "a: b", "0x1F"]) {
         assert_eq!(sample(&[&format!("prompt={text}")]).prompt, text);
     }
