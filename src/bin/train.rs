@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::Context;
-use nanoebm::config::{Config, Job, Program};
+use nanoebm::config::{Config, Job, Program, quote};
 use nanoebm::program;
 use nanoebm::train::{Outcome, train};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -57,8 +57,8 @@ fn is_ignored(signal: i32) -> bool {
 
 fn resume_command(job: &Job<Config>, checkpoint: &str) -> String {
     let kept = job.overrides.iter().filter(|o| !o.trim_start_matches('+').starts_with("load_checkpoint="));
-    let at = job.dir.iter().map(|dir| format!("hydra.run.dir={}", dir.display()));
-    let words =
-        kept.cloned().chain(at).chain([format!("load_checkpoint={checkpoint}")]).map(|word| program::quoted(&word));
+    let at = job.dir.iter().map(|dir| format!("hydra.run.dir={}", quote(&dir.display().to_string())));
+    let words = kept.cloned().chain(at).chain([format!("load_checkpoint={}", quote(checkpoint))]);
+    let words = words.map(|word| program::quoted(&word));
     format!("cargo run --release --bin train -- {}", words.collect::<Vec<_>>().join(" "))
 }

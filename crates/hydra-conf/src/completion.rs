@@ -4,8 +4,9 @@ use clap::Command;
 
 use crate::error::ConfigError;
 use crate::files::{Files, Group};
+use crate::help::shown;
 use crate::kind::Kind;
-use crate::value::{Tree, show};
+use crate::value::Tree;
 
 /// What is asked for: `install=bash` and so on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,7 +120,7 @@ fn overrides(word: &str, files: &Files, tree: &Tree, groups: &[Group]) -> Vec<St
         match files.known.key(key).map(|key| key.kind) {
             Some(Kind::Choice(words)) => words.iter().map(|word| (*word).to_owned()).collect(),
             Some(Kind::Bool) => vec!["true".to_owned(), "false".to_owned()],
-            _ => tree.get(files.known.own_name(key)).map(show).into_iter().collect(),
+            _ => tree.get(files.known.own_name(key)).map(shown).into_iter().collect(),
         }
     };
     values.into_iter().map(|value| format!("{sign}{key}={value}")).collect()

@@ -6,7 +6,7 @@ use crate::compose::{Composed, compose};
 use crate::error::ConfigError;
 use crate::files::{Files, Group};
 use crate::launch::Launch;
-use crate::overrides::Override;
+use crate::overrides::{Override, quote};
 use crate::root::Root;
 use crate::schema::Schema;
 use crate::value::{Tree, show};
@@ -118,13 +118,13 @@ fn key_rows(known: &Schema, tree: &Tree) -> Vec<(String, String)> {
 }
 
 /// A value as one would type it.
-fn shown(value: &serde_yaml::Value) -> String {
-    let text = show(value);
+pub(crate) fn shown(value: &serde_yaml::Value) -> String {
     match value.as_str() {
         Some(text) if text.contains(char::is_whitespace) || text.is_empty() || text == "null" => {
             format!("{text:?}")
         }
-        _ => text,
+        Some(text) => quote(text),
+        None => show(value),
     }
 }
 

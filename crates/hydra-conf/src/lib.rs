@@ -31,7 +31,7 @@ pub use error::ConfigError;
 pub use help::help_of;
 pub use key::Key;
 pub use kind::{Checked, Interval, Kind, Limit, Setting};
-pub use overrides::{Override, Verb};
+pub use overrides::{Override, Verb, quote};
 pub use root::{Package, Root};
 pub use schema::Schema;
 pub use section::Section;

@@ -146,6 +146,14 @@ impl Override {
     }
 }
 
+/// A text as it is typed in an override, in quotes where it must be: `quote("a, b")` is `'a, b'`.
+pub fn quote(text: &str) -> String {
+    match grammar::value(text) {
+        Ok(Parsed::One(Element::Text(read))) if read == text => read,
+        _ => quoted(&Element::Text(text.to_owned())),
+    }
+}
+
 /// A value as a text in quotes.
 fn quoted(element: &Element) -> String {
     let text = element.text().map_or_else(|| element.to_string(), str::to_owned);

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use hydra_conf::{Override, Value, Verb, to_yaml};
+use hydra_conf::{Override, Value, Verb, quote, to_yaml};
 use proptest::prelude::*;
 
 use crate::{Shop, Storage, jobs, parse, shop};
@@ -35,6 +35,15 @@ fn text_is_read_as_hydra_reads_it() {
         ("1_000", "1000"),
     ] {
         assert_eq!(shop(&[&format!("name={typed}")]).name, meant, "{typed}");
+    }
+}
+
+#[test]
+fn text_is_quoted_where_it_must_be() {
+    for (text, typed) in
+        [("a b", "a b"), ("a, b", "'a, b'"), ("it's (", r"'it\'s ('"), ("null", "'null'"), ("", ""), ("1", "'1'")]
+    {
+        assert_eq!(quote(text), typed);
     }
 }
 
@@ -154,6 +163,7 @@ proptest! {
         let typed = format!("name={}", quoted(&text));
         prop_assert_eq!(&shop(&[&typed]).name, &text);
         prop_assert_eq!(&shop(&["-m", &typed]).name, &text);
+        prop_assert_eq!(&shop(&[&format!("name={}", quote(&text))]).name, &text);
         prop_assert_eq!(&shop(&["-m", &format!("name=choice({})", quoted(&format!("x{text}")))]).name, &format!("x{text}"));
     }
 
