@@ -90,7 +90,7 @@ impl Resolver<'_> {
     }
 
     /// A text with its references replaced; one that is a single reference keeps the type of what it names.
-    fn text(&mut self, text: &str, at: &mut Place) -> Result<Element, ConfigError> {
+    pub fn text(&mut self, text: &str, at: &mut Place) -> Result<Element, ConfigError> {
         let mut plain = String::new();
         let mut rest = text;
         while let Some(start) = rest.find("${") {
@@ -194,8 +194,14 @@ impl Resolver<'_> {
         let absolute = match section {
             Some(section) if own.len() < name.len() && !section.is_empty() => format!("{section}.{own}"),
             Some(_) => own.to_owned(),
-            None => return Ok(None),
+            None => {
+                let problem = format!("${{{name}}} names no key: it has more dots than there are sections around");
+                return Err(error(at.key, problem));
+            }
         };
+        if self.known.has_section(&absolute) {
+            return Err(error(at.key, format!("{absolute} is a section, and a reference names one of its keys")));
+        }
         let key = self.known.own_name(&absolute).to_owned();
         match self.tree.contains_key(&key) {
             true => Ok(Some(element(&self.value(&key, &mut at.path)?))),
@@ -220,12 +226,26 @@ fn element(value: &Value) -> Element {
 
 /// A value within a text, as Python writes it.
 pub(crate) fn shown(element: &Element) -> String {
+    element.python_str().unwrap_or_else(|| within(element))
+}
+
+/// A value within a list or a map, as Python writes it.
+fn within(element: &Element) -> String {
     match element {
         Element::List(items) => {
-            let items: Vec<String> = items.iter().map(shown).collect();
+            let items: Vec<String> = items.iter().map(within).collect();
             format!("[{}]", items.join(", "))
         }
-        other => other.python_str().unwrap_or_else(|| other.to_string()),
+        Element::Dict(pairs) => {
+            let pairs = pairs.iter().map(|(key, value)| format!("{}: {}", within(key), within(value)));
+            format!("{{{}}}", pairs.collect::<Vec<_>>().join(", "))
+        }
+        Element::Text(text) | Element::Quoted(text, _) => {
+            let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
+            let text = text.replace('\\', r"\\");
+            format!("{quote}{}{quote}", if quote == '\'' { text.replace('\'', r"\'") } else { text })
+        }
+        plain => plain.python_str().unwrap_or_default(),
     }
 }
 

@@ -31,8 +31,10 @@ pub(crate) fn call(
             Ok(found.or_else(|| arguments.get(1).cloned()).unwrap_or(Element::Null))
         }
         ("oc.decode", [Element::Null]) => Ok(Element::Null),
+        // Blanks around it make it a text, unlike those around an argument.
+        ("oc.decode", [Element::Text(text)]) if text.starts_with(' ') || text.ends_with(' ') => resolver.text(text, at),
         ("oc.decode", [Element::Text(text)]) => resolver.argument(text, at),
-        ("oc.create", [value]) => Ok(value.clone()),
+        ("oc.create", [value @ (Element::List(_) | Element::Dict(_) | Element::Null)]) => Ok(value.clone()),
         ("now", [format]) => now(resolver, &shown(format)).map_or_else(|problem| fails(at, problem), Ok),
         ("hydra", [Element::Text(key)]) => match resolver.launch.known(key) {
             Some(value) => Ok(value),

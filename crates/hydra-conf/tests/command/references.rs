@@ -12,6 +12,8 @@ fn references_can_ask_for_more_than_keys() {
     assert_eq!(name("${oc.select:db.${oc.select:nope,host}}"), "h");
     assert_eq!(name("${oc.env:NO_SUCH_VARIABLE,\"a, b\"}"), "a, b");
     assert_eq!(name("${vat}"), "0.19", "other names of keys are names");
+    assert_eq!(name("x${oc.create:[a,{b:1}]}${sizes}"), "x['a', {'b': 1}][100, 200]");
+    assert_eq!(name("${oc.decode:\\' 5 \\'}"), " 5 ");
     assert_eq!(name("${hydra:runtime.choices.db} ${hydra:mode}"), "default RUN");
     assert_eq!(Path::new(&name("${hydra:runtime.cwd}")), std::env::current_dir().unwrap());
     assert_eq!(name(r"\${db.host} \\${db.host} \\\${db.host}"), r"${db.host} \h \${db.host}");
@@ -44,7 +46,10 @@ fn references_that_lead_nowhere_say_so() {
         ("${env:HOME}", "is not known; there are oc.env,"),
         ("${hydra:nope}", "knows no nope, but job.name"),
         ("${now:%Q}", "cannot write the time as %Q"),
-        ("${db}", "${db} names no key"),
+        ("${db}", "db is a section, and a reference names one of its keys"),
+        ("${oc.select:db}", "db is a section, and a reference names one of its keys"),
+        ("${oc.select:..name,x}", "${..name} names no key: it has more dots than there are sections around"),
+        ("${oc.create:a}", "too many or too few arguments, or no text"),
         ("${....db.host}", "names no key"),
         ("${oc.decode:(}", "is read as no value; put it in quotes"),
         ("${oc.select:db.host,range(3)}", "is read as no value; put it in quotes"),
