@@ -1,7 +1,7 @@
 """What Hydra makes of command lines on our own conf/: `hydra_judge.py REQUEST.json`.
 
-The request holds the folder, the values at the start (from which the types follow) and the command lines. Printed is, for
-each line, a list of jobs with the values that differ from the start, or null where Hydra refuses it.
+The request holds the folder, the values at the start (from which the types follow) and the command lines. Printed is,
+for each line, a list of jobs with the values that differ from the start, or null where Hydra refuses it.
 """
 
 import json

@@ -41,7 +41,8 @@ pub(crate) fn call(
             None => fails(
                 at,
                 format!(
-                    "knows no {key}, but job.name, job.num, mode, run.dir, sweep.dir, sweep.subdir, runtime.cwd and runtime.choices.GROUP"
+                    "knows no {key}, but job.name, job.num, mode, run.dir, sweep.dir, sweep.subdir, \
+                     runtime.cwd and runtime.choices.GROUP"
                 ),
             ),
         },

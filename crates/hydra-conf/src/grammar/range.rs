@@ -49,8 +49,8 @@ struct Decimal {
 }
 
 impl Decimal {
-    /// A float as Python's decimals have it, which is exactly: its first 34 digits, and 33 more, which count where the first
-    /// ones cancel.
+    /// A float as Python's decimals have it, which is exactly: its first 34 digits, and 33 more, which count where the
+    /// first ones cancel.
     fn parts(float: f64) -> [Self; 2] {
         let text = format!("{:.66e}", float.abs());
         let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));

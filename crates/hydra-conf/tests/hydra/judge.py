@@ -1,7 +1,7 @@
 """What Hydra itself makes of command lines: `judge.py write` renews the fixture, `judge.py check` compares it.
 
-Each line of `answers.json` is a command line with the values that it changes, one object a job, or why it is refused. The schema
-below is that of main.rs; both read the files of `conf/`. Needs hydra-core 1.3.2 and nothing else.
+Each line of `answers.json` is a command line with the values that it changes, one object a job, or why it is refused.
+The schema below is that of main.rs; both read the files of `conf/`. Needs hydra-core 1.3.2 and nothing else.
 """
 
 import json
@@ -62,7 +62,8 @@ def leaves(tree, prefix=""):
         if isinstance(value, dict):
             yield from leaves(value, f"{prefix}{key}.")
         else:
-            odd = isinstance(value, float) and not math.isfinite(value) or isinstance(value, int) and abs(value) >= 2**63
+            odd = isinstance(value, float) and not math.isfinite(value)
+            odd = odd or isinstance(value, int) and abs(value) >= 2**63
             yield f"{prefix}{key}", str(value) if odd else value
 
 
@@ -71,7 +72,8 @@ def configuration(overrides):
     HydraConfig.instance().set_config(cfg)
     OmegaConf.set_struct(cfg, False)
     del cfg["hydra"]
-    return {key: value for key, value in leaves(OmegaConf.to_container(cfg, resolve=True)) if START.get(key, key) != value}
+    values = leaves(OmegaConf.to_container(cfg, resolve=True))
+    return {key: value for key, value in values if START.get(key, key) != value}
 
 
 def answer(line):
@@ -98,16 +100,24 @@ def by_hand():
 def generated():
     """Values made of what the grammar knows, for every type of key."""
     dice = random.Random(13)
-    keys = ["name"] * 4 + ["motto"] * 3 + ["db.host", "db.port", "db.tries", "tax", "patience", "orders", "open", "sizes"]
+    keys = ["name"] * 4 + ["motto"] * 3 + ["db.host", "db.port", "db.tries"]
+    keys += ["tax", "patience", "orders", "open", "sizes"]
     atoms = ["1", "-2", "+3", "0", "007", "1_000", "0.5", "1.", ".5", "1e3", "1E-2", "-1.5e+2", "inf", "-inf", "nan"]
-    atoms += ["true", "False", "TRUE", "yes", "off", "y", "null", "NULL", "abc", "a-b", "a_b", "a.b", "a/b", "x:y", "@f"]
-    atoms += ["*", "a?b", "a|b", "50%", "$x", r"a\ b", r"a\,b", r"\[x\]", r"a\\b", r"a\b", "'a b'", '"a,b"', r"'it\'s'"]
-    atoms += ["''", '""', '"1"', "'null'", "'true'", "a b", "  a  ", "1 2", "${db.port}", "x${db.port}y", "${db.host}"]
+    atoms += ["true", "False", "TRUE", "yes", "off", "y", "null", "NULL", "abc"]
+    atoms += ["a-b", "a_b", "a.b", "a/b", "x:y", "@f"]
+    atoms += ["*", "a?b", "a|b", "50%", "$x", r"a\ b", r"a\,b", r"\[x\]", r"a\\b"]
+    atoms += [r"a\b", "'a b'", '"a,b"', r"'it\'s'"]
+    atoms += ["''", '""', '"1"', "'null'", "'true'", "a b", "  a  ", "1 2"]
+    atoms += ["${db.port}", "x${db.port}y", "${db.host}"]
     atoms += ["'5'", "' 5 '", "5 ", "0x10", "1__0", "_", "-", "--", "+", ".", "..", "1.2.3", "1-2", "e3", "1e", "0_1"]
-    atoms += [r"'\\'", r'"a\\"', r"'a\\\'b'", r"\${db.host}", r"'\${x}'", r"'\\${db.port}'", "${tax}-${open}", "'${sizes}'"]
-    shapes = ["{a}"] * 8 + ["[{a}]", "[{a},{b}]", "[ {a} , {b} ]", "[[{a}],{b}]", "{{k:{a}}}", "{a},{b}", "{a}, {b}", "{a}{b}"]
-    shapes += ["int({a})", "float({a})", "str({a})", "bool({a})", "int( {a} )", "int({a},{b})", "int([{a}])", "str({a},{b})"]
-    shapes += ["choice({a},{b})", "choice({a})", "range({a},{b})", "range(1,{a})", "range(0,{a},{b})", "sort({a},{b})"]
+    atoms += [r"'\\'", r'"a\\"', r"'a\\\'b'", r"\${db.host}", r"'\${x}'"]
+    atoms += [r"'\\${db.port}'", "${tax}-${open}", "'${sizes}'"]
+    shapes = ["{a}"] * 8 + ["[{a}]", "[{a},{b}]", "[ {a} , {b} ]", "[[{a}],{b}]"]
+    shapes += ["{{k:{a}}}", "{a},{b}", "{a}, {b}", "{a}{b}"]
+    shapes += ["int({a})", "float({a})", "str({a})", "bool({a})", "int( {a} )"]
+    shapes += ["int({a},{b})", "int([{a}])", "str({a},{b})"]
+    shapes += ["choice({a},{b})", "choice({a})", "range({a},{b})", "range(1,{a})"]
+    shapes += ["range(0,{a},{b})", "sort({a},{b})"]
     shapes += ["sort([{a},{b}])", "sort({a},{b},reverse=true)", "foo({a})", "{a}-{b}", "{a} {b}", "{a}/{b}"]
     lines = []
     for shape in shapes:
