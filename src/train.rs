@@ -1,6 +1,6 @@
 //! Training: the loop.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::checkpoint::find::{self, BEST, FINAL, step_file};
@@ -35,14 +35,16 @@ struct Run {
 }
 
 /// Trains as `config` says. `overrides` are written beside the results; a non-zero `stop` ends the run after the step.
-/// A resumed run goes on in its checkpoint's directory where that is under `out_dir`, unless it is `one_of_several`.
+/// A resumed run goes on in its checkpoint's directory where that is under `out_dir`, unless it is `one_of_several`. A run
+/// `at` a place is written there and nowhere else.
 pub fn train(
     config: &Config,
     overrides: &[String],
     one_of_several: bool,
+    at: Option<&Path>,
     stop: &AtomicUsize,
 ) -> Result<Outcome, Error> {
-    let mut run = Run::set_up(config, overrides, one_of_several)?;
+    let mut run = Run::set_up(config, overrides, one_of_several, at)?;
     let outcome = run.train(stop);
     run.tracker.finish(&match &outcome {
         Ok(Outcome::Finished(_)) => End::Finished,
@@ -129,11 +131,13 @@ impl Run {
     }
 
     /// A run that is set up: nothing is on disk before all of this has succeeded.
-    fn set_up(config: &Config, overrides: &[String], one_of_several: bool) -> Result<Self, Error> {
+    fn set_up(config: &Config, overrides: &[String], one_of_several: bool, at: Option<&Path>) -> Result<Self, Error> {
         let (state, start) = State::new(config)?;
         let own = start.checkpoint.as_deref().filter(|_| !one_of_several && !start.apart);
-        let existing = own.and_then(|path| dir::of_checkpoint(path, &config.out_dir));
-        let run_dir = existing.map_or_else(|| RunDir::create(&config.out_dir), RunDir::take_over)?;
+        let own = own.and_then(|path| dir::of_checkpoint(path, at.and_then(dir::parent).unwrap_or(&config.out_dir)));
+        let existing = own.filter(|own| at.is_none_or(|at| own.file_name() == at.file_name()));
+        let new = || at.map_or_else(|| RunDir::create(&config.out_dir), RunDir::create_at);
+        let run_dir = existing.map_or_else(new, RunDir::take_over)?;
         let opened = run_dir
             .describe(&state.config, overrides)
             .map_err(Error::from)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::Context;
-use nanoebm::config::{Config, Job, Program};
+use nanoebm::config::{Config, Job, Program, quote};
 use nanoebm::program;
 use nanoebm::train::{Outcome, train};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -23,7 +23,7 @@ fn main() -> ExitCode {
             program::say(&format!("Run {} of {}: {}", call.number, call.jobs, job.overrides.join(" ")));
         }
         job.notices.iter().for_each(|notice| program::say(notice));
-        match train(&job.config, &job.overrides, call.multirun, stop)? {
+        match train(&job.config, &job.overrides, call.multirun, job.dir.as_deref(), stop)? {
             Outcome::Finished(_) => Ok(0),
             Outcome::Interrupted(checkpoint) => {
                 program::say(&format!("To go on: {}", resume_command(job, &checkpoint.display().to_string())));
@@ -57,6 +57,8 @@ fn is_ignored(signal: i32) -> bool {
 
 fn resume_command(job: &Job<Config>, checkpoint: &str) -> String {
     let kept = job.overrides.iter().filter(|o| !o.trim_start_matches('+').starts_with("load_checkpoint="));
-    let words = kept.map(|o| program::quoted(o)).chain([program::quoted(&format!("load_checkpoint={checkpoint}"))]);
+    let at = job.dir.iter().map(|dir| format!("hydra.run.dir={}", quote(&dir.display().to_string())));
+    let words = kept.cloned().chain(at).chain([format!("load_checkpoint={}", quote(checkpoint))]);
+    let words = words.map(|word| program::quoted(&word));
     format!("cargo run --release --bin train -- {}", words.collect::<Vec<_>>().join(" "))
 }

@@ -14,7 +14,9 @@ fn main() -> ExitCode {
     program::run(&PROGRAM, |job: &Job<VizConfig>, call| {
         let mut config = job.config.clone();
         config.prompt = program::read_text("the prompt", &config.prompt)?;
-        if call.multirun {
+        if let Some(dir) = &job.dir {
+            config.out.clone_from(dir);
+        } else if call.multirun {
             config.out = config.out.join((call.number - 1).to_string()); // as train's runs, each job has a folder of its own
         }
         draw(&config)?;

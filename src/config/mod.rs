@@ -14,7 +14,9 @@ pub use choice::{
     PictureFormat, RefineReduction, Split, VizMode,
 };
 pub use data::{ADDITION, DataConfig, MOST_DIGITS, block_size_of_addition};
-pub use hydra_conf::{Action, ConfigError, Flags, Job, Override, Program, Root, Schema, Verb, help_of, parse, to_yaml};
+pub use hydra_conf::{
+    Action, ConfigError, Flags, Job, Override, Program, Root, Schema, Verb, help_of, parse, quote, to_yaml,
+};
 pub use model::{ModelConfig, ModelOverrides};
 pub use package::SHIPPED;
 pub use programs::{

@@ -211,7 +211,7 @@ hydra_conf::section! {
         extent: Option<f64>, in POSITIVE;
         /// validation windows to measure, spread evenly; with mode=context the first ones
         max_windows: i64 = 64, in COUNT;
-        /// run directories for the training curves, separated by commas; null is the checkpoint's own, else the newest
+        /// run directories for the training curves, as in runs='a,b'; null is the checkpoint's own, else the newest
         runs: Option<String>;
         /// logged rows that a training curve is averaged over; 1 draws the rows as they are
         smooth: i64 = 9, in COUNT;

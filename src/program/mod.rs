@@ -39,6 +39,11 @@ pub fn run<T: Root>(program: &Program, mut job: impl FnMut(&Job<T>, &Call) -> an
         };
         let mut call = Call { flags, multirun, number: 0, jobs: jobs.len() };
         for one in &jobs {
+            if one.dir.is_some() && !["train", "viz"].contains(&program.name) {
+                let problem =
+                    "hydra.run.dir and hydra.sweep.dir say where train and viz write; other programs do not heed them";
+                return Err(ConfigError::Usage(problem.to_owned()).into());
+            }
             call.number += 1;
             let status = job(one, &call)?;
             if status != 0 {

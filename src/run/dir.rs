@@ -28,6 +28,20 @@ impl RunDir {
         sweep_others(out_dir);
         let name = chrono::Local::now().format("run_%Y%m%d_%H%M%S").to_string();
         let (path, ()) = make_new(out_dir, &name, "", |path| fs::create_dir(path))?;
+        Self::begin(path)
+    }
+
+    /// Makes this directory, which must not be there yet.
+    pub fn create_at(path: &Path) -> Result<Self, Error> {
+        if let Some(parent) = parent(path) {
+            fs::create_dir_all(parent).map_err(FileError::at(parent))?;
+        }
+        fs::create_dir(path).map_err(FileError::at(path))?;
+        Self::begin(path.to_owned())
+    }
+
+    /// Locks a directory that was made a moment ago.
+    fn begin(path: PathBuf) -> Result<Self, Error> {
         match lock(&path) {
             Ok(lock) => Ok(Self { path, lock, new: true }),
             Err(error) => {
@@ -67,6 +81,11 @@ impl RunDir {
             let _ = fs::remove_dir_all(&self.path);
         }
     }
+}
+
+/// The directory that a path stands in.
+pub fn parent(path: &Path) -> Option<&Path> {
+    path.parent().map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent })
 }
 
 /// The directory of a checkpoint, where it is a run's own under `out_dir`.

@@ -78,7 +78,7 @@ fn help_lists_groups_and_keys() {
         "--config-dir <DIR>",
         "--quiet Print errors only",
         "model=default one of default, cpu, ebt, linear, mixture, reread, upstream: the transformer",
-        "preset=null one of cpu: ",
+        "preset=null one of cpu, nanogpt: ",
         "train.seed=1337 seed of everything random",
     ];
     for part in parts {

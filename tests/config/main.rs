@@ -5,6 +5,9 @@
 
 mod errors;
 mod flags;
+mod hydra;
+#[path = "../common/python.rs"]
+mod python;
 mod relations;
 mod shipped;
 mod values;

@@ -22,6 +22,7 @@ mod doctor;
 mod eval;
 mod examples;
 mod families;
+mod folders;
 mod interchange;
 mod kill;
 mod long;

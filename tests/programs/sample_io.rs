@@ -68,7 +68,7 @@ fn a_text_to_read_first_is_called_by_its_name() {
 fn a_prompt_may_be_longer_than_the_context() {
     let workdir = trained();
     let prompt = "First Citizen ".repeat(10);
-    assert!(text(&workdir, &[&format!("prompt={prompt}")]).starts_with(&prompt));
+    assert!(text(&workdir, &[&format!("prompt='{prompt}'")]).starts_with(&prompt));
 }
 
 #[test]

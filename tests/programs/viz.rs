@@ -107,9 +107,9 @@ fn runs_are_compared() {
     workdir.train(&["out_dir=a"]).succeeds();
     workdir.train(&["out_dir=b"]).succeeds();
     let run = |dir: &str| folders(&workdir.path(dir)).remove(0).display().to_string();
-    workdir.viz(&["mode=training", &format!("runs={},{}", run("a"), run("b")), "smooth=1"]).succeeds();
+    workdir.viz(&["mode=training", &format!("runs='{},{}'", run("a"), run("b")), "smooth=1"]).succeeds();
     assert_eq!(json(&workdir.path("out_viz/training.json"))["runs"].as_array().unwrap().len(), 2);
-    workdir.refuses(workdir.viz(&["mode=training", "runs=a,nowhere"]), 1, &["no metrics.jsonl in a"]);
+    workdir.refuses(workdir.viz(&["mode=training", "runs='a,nowhere'"]), 1, &["no metrics.jsonl in a"]);
 }
 
 /// The golden refinement with α = 500 on two windows is that of α = 250 on one: the original's J is a mean over positions.

@@ -4,15 +4,18 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Arg, ArgAction, ArgMatches, Command};
+use clap::parser::ValuesRef;
+use clap::{ArgMatches, Command};
 
-use crate::compose::{Job, job};
+use crate::completion::{self, Request};
+use crate::compose::{Job, compose, job};
 use crate::error::ConfigError;
 use crate::files::Files;
-use crate::help;
+use crate::launch::Launch;
 use crate::overrides::Override;
 use crate::root::Root;
 use crate::value::to_yaml;
+use crate::{flags, help, info};
 
 /// What a program tells about itself.
 #[derive(Debug, Clone, Copy)]
@@ -57,48 +60,76 @@ pub fn parse<T: Root>(
     program: &Program,
     args: impl IntoIterator<Item = impl Into<OsString> + Clone>,
 ) -> Result<Action<T>, ConfigError> {
-    let mut command = command(program);
+    let mut command = flags::command(program);
+    let args = flags::normal(args.into_iter().map(Into::into))?;
     let matches = command.try_get_matches_from_mut(args).map_err(|error| usage(&error))?;
+    flags::refuse(&matches)?;
     if matches.get_flag("version") {
         return Ok(Action::Print(format!("{} {}\n", program.name, T::PACKAGE.version)));
     }
     let known = T::schema();
+    let text = |flag: &str| matches.get_one::<String>(flag).map(String::as_str);
     let dir = matches.get_one::<PathBuf>("config-dir").cloned();
-    let files = Files::new(dir, T::PACKAGE.files, T::FILE, &known)?;
-    let multirun = matches.get_flag("multirun");
-    let overrides = overrides(&matches);
-    if matches.get_flag("help") {
-        return help::page::<T>(command, &files, &overrides.unwrap_or_default()).map(Action::Print);
+    let own = text("config-name").map_or(T::FILE, |name| name.strip_suffix(".yaml").unwrap_or(name));
+    let files = Files::new(dir, T::PACKAGE.files, own, &known)?;
+    if own != T::FILE && !files.has_own() {
+        let problem = format!("--config-name {own} names no file; --config-dir DIR says where {own}.yaml is");
+        return Err(ConfigError::Usage(problem));
     }
-    let runs = if multirun { product(&overrides?)? } else { vec![overrides?] };
-    let jobs = runs.iter().map(|overrides| job(&files, overrides)).collect::<Result<Vec<Job<T>>, _>>()?;
-    if matches.get_flag("cfg") {
-        return Ok(Action::Print(configurations(&jobs, multirun)));
+    let mut launch = Launch::new(program.name);
+    launch.multirun = matches.get_flag("multirun");
+    if matches.get_flag("hydra-help") {
+        return Ok(Action::Print(help::grammar(program.name)));
+    }
+    if matches.get_flag("shell-completion") {
+        return completed::<T>(program, &command, &files, matches.get_many("overrides")).map(Action::Print);
+    }
+    let overrides = overrides(&matches).and_then(|overrides| launch.take(overrides));
+    if matches.get_flag("help") {
+        return help::page::<T>(command, &files, &overrides.unwrap_or_default(), &launch).map(Action::Print);
+    }
+    let overrides = overrides?;
+    if let Some(topic) = text("info") {
+        let composed = compose::<T>(&files, &overrides, &launch)?;
+        let job = to_yaml(&job::<T>(&files, &overrides, &launch)?.config);
+        return Ok(Action::Print(info::page(topic, &files, &composed, &job)));
+    }
+    let runs = runs(&files, overrides, &launch)?;
+    let jobs = runs.iter().map(|(run, launch)| job(&files, run, launch)).collect::<Result<Vec<Job<T>>, _>>()?;
+    if let Some(part) = text("cfg") {
+        let documents = runs.iter().zip(&jobs).enumerate().map(|(number, ((run, launch), job))| {
+            let launch = compose::<T>(&files, run, launch)?.launch;
+            let text = info::configuration(part, text("package"), &launch, serde_yaml::to_value(&job.config)?)?;
+            let head = format!("# job {number}: {}\n", job.overrides.join(" "));
+            Ok(if launch.multirun { head + &text } else { text })
+        });
+        return documents.collect::<Result<Vec<_>, ConfigError>>().map(|all| Action::Print(all.join("---\n")));
     }
     let given = program.flags.iter().map(|(name, _)| *name);
-    Ok(Action::Run { jobs, multirun, flags: Flags(given.filter(|name| matches.get_flag(name)).collect()) })
+    let flags = Flags(given.filter(|name| matches.get_flag(name)).collect());
+    Ok(Action::Run { jobs, multirun: launch.multirun, flags })
 }
 
-fn command(program: &Program) -> Command {
-    let flag = |name: &'static str, help: &'static str| Arg::new(name).long(name).action(ArgAction::SetTrue).help(help);
-    Command::new(program.name)
-        .about(program.about)
-        .no_binary_name(true)
-        .disable_help_flag(true)
-        .disable_version_flag(true)
-        .arg(flag("help", "Print this page").short('h'))
-        .arg(flag("version", "Print the version").short('V'))
-        .arg(flag("cfg", "Print the composed configuration and stop"))
-        .arg(flag("multirun", "Run every combination of comma-separated values").short('m'))
-        .arg(
-            Arg::new("config-dir")
-                .long("config-dir")
-                .value_name("DIR")
-                .value_parser(clap::value_parser!(PathBuf))
-                .help("Folder of YAML files that win over the shipped ones and add to them"),
-        )
-        .args(program.flags.iter().map(|(name, help)| flag(name, help)))
-        .arg(Arg::new("overrides").value_name("OVERRIDE").num_args(0..).hide(true))
+/// What `--shell-completion` prints.
+fn completed<T: Root>(
+    program: &Program,
+    command: &Command,
+    files: &Files,
+    words: Option<ValuesRef<String>>,
+) -> Result<String, ConfigError> {
+    let mut words = words.unwrap_or_default();
+    let request = Request::parse(words.next().map(String::as_str))?;
+    if request != Request::Query {
+        return Ok(completion::script(program.name, request));
+    }
+    // Hydra's own scripts give the line in the environment.
+    let line = words.next().cloned().or_else(|| std::env::var("COMP_LINE").ok()).unwrap_or_default();
+    // What stands before the word may choose a group's option, or be wrong as yet.
+    let before = line.rsplit_once([' ', '\t']).map_or("", |(before, _)| before);
+    let typed: Vec<Override> = before.split_whitespace().filter_map(|arg| Override::parse(arg).ok()).collect();
+    let launch = Launch::new(program.name);
+    let composed = compose::<T>(files, &typed, &launch).or_else(|_| compose::<T>(files, &[], &launch))?;
+    Ok(completion::words(&line, command, files, &composed.tree, &composed.groups))
 }
 
 fn overrides(matches: &ArgMatches) -> Result<Vec<Override>, ConfigError> {
@@ -122,16 +153,29 @@ fn usage(error: &clap::Error) -> ConfigError {
     })
 }
 
-/// Every combination of the comma-separated values; the last override changes fastest.
-fn product(overrides: &[Override]) -> Result<Vec<Vec<Override>>, ConfigError> {
+/// What each job is made of: one, or with `-m` every combination of the values that are swept over.
+fn runs(files: &Files, overrides: Vec<Override>, launch: &Launch) -> Result<Vec<(Vec<Override>, Launch)>, ConfigError> {
+    if !launch.multirun {
+        return Ok(vec![(overrides, launch.clone())]);
+    }
+    let runs = product(files, &overrides)?;
+    Ok(runs.into_iter().enumerate().map(|(number, run)| (run, launch.of_job(number))).collect())
+}
+
+/// Every combination of the values; the last override changes fastest.
+fn product(files: &Files, overrides: &[Override]) -> Result<Vec<Vec<Override>>, ConfigError> {
     const MOST: usize = 1_000;
-    let mut runs = vec![Vec::new()];
-    for (at, item) in overrides.iter().enumerate() {
-        // A later override of the same key makes this one void; sweeping it would only repeat jobs.
-        if overrides[at + 1..].iter().any(|later| later.key == item.key) {
-            continue;
+    let mut kept: Vec<&Override> = Vec::new();
+    for item in overrides {
+        // A later override of the same key takes the place of this one; sweeping both would only repeat jobs.
+        match kept.iter_mut().find(|other| other.same_key(item)) {
+            Some(place) => *place = item,
+            None => kept.push(item),
         }
-        let values = item.sweep();
+    }
+    let mut runs = vec![Vec::new()];
+    for item in kept {
+        let values = item.sweep(&files.options(&item.key))?;
         if runs.len() * values.len() > MOST {
             return Err(ConfigError::Usage(format!("-m would make more than {MOST} runs; sweep fewer values at once")));
         }
@@ -141,17 +185,4 @@ fn product(overrides: &[Override]) -> Result<Vec<Vec<Override>>, ConfigError> {
             .collect();
     }
     Ok(runs)
-}
-
-/// What `--cfg` prints: one YAML document a job.
-fn configurations<T: Root>(jobs: &[Job<T>], multirun: bool) -> String {
-    let documents: Vec<String> = jobs
-        .iter()
-        .enumerate()
-        .map(|(number, job)| match multirun {
-            true => format!("# job {number}: {}\n{}", job.overrides.join(" "), to_yaml(&job.config)),
-            false => to_yaml(&job.config),
-        })
-        .collect();
-    documents.join("---\n")
 }

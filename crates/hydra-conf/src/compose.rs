@@ -2,16 +2,19 @@
 //! typed.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde_yaml::{Mapping, Value};
 
+use crate::choose::{Chosen, presets};
 use crate::error::ConfigError;
 use crate::files::{Entry, Files, Group, Layer};
+use crate::launch::Launch;
 use crate::overrides::{Override, Verb};
 use crate::root::Root;
 use crate::schema::Schema;
 use crate::section::dotted;
-use crate::value::{Tree, refers, show};
+use crate::value::{Tree, holds_reference, show};
 use crate::{interpolate, suggest};
 
 /// One run to be made.
@@ -23,6 +26,8 @@ pub struct Job<T> {
     pub overrides: Vec<String>,
     /// What the user should be told about it.
     pub notices: Vec<String>,
+    /// The folder that `hydra.run.dir`, or `hydra.sweep.dir` and `hydra.sweep.subdir`, named for it.
+    pub dir: Option<PathBuf>,
 }
 
 /// What files and overrides lead to.
@@ -33,62 +38,59 @@ pub(crate) struct Composed {
     pub groups: Vec<Group>,
     /// What the user should be told.
     notices: Vec<String>,
+    /// Hydra's own settings, their references replaced.
+    pub launch: Launch,
+    /// The files that were opened, and how deep in one another.
+    pub opened: Vec<(usize, String)>,
+    /// The files whose keys were laid over one another, and the section of each.
+    pub laid: Vec<(String, String)>,
 }
 
 /// Composes the configuration of one job.
-pub(crate) fn job<T: Root>(files: &Files, overrides: &[Override]) -> Result<Job<T>, ConfigError> {
-    let Composed { tree, notices, .. } = compose::<T>(files, overrides)?;
+pub(crate) fn job<T: Root>(files: &Files, overrides: &[Override], launch: &Launch) -> Result<Job<T>, ConfigError> {
+    let Composed { tree, notices, launch, .. } = compose::<T>(files, overrides, launch)?;
     let config: T = build(files.known, &tree)?;
     config.relations()?;
-    Ok(Job { config, overrides: overrides.iter().map(Override::to_string).collect(), notices })
+    let overrides = overrides.iter().map(Override::to_string).collect();
+    Ok(Job { config, overrides, notices, dir: launch.dir() })
 }
 
 /// Lays what was typed over what the files say.
-pub(crate) fn compose<T: Root>(files: &Files, overrides: &[Override]) -> Result<Composed, ConfigError> {
+pub(crate) fn compose<T: Root>(
+    files: &Files,
+    overrides: &[Override],
+    launch: &Launch,
+) -> Result<Composed, ConfigError> {
     let root = files.root()?;
-    let mut groups = root.groups();
+    let mut chosen = Chosen { files, root: &root, groups: root.groups(), typed: Vec::new(), added: Vec::new() };
     let mut keys = Vec::new();
-    for item in overrides {
-        match groups.iter_mut().find(|(group, _)| *group == item.key) {
-            Some((group, option)) => *option = choice(files, &root, group, item)?,
-            None => keys.push(item),
+    // What is dropped is so wherever it stands, as in Hydra.
+    let (drops, others): (Vec<_>, Vec<_>) = overrides.iter().partition(|item| item.drops());
+    for item in others.into_iter().chain(drops) {
+        if !chosen.take(item)? {
+            keys.extend(item.spread(|name| files.known.has_section(name))?);
         }
     }
-    let mut composer = Composer { files, known: files.known, groups, tree: Tree::new() };
+    let Chosen { mut groups, typed, added, .. } = chosen;
+    presets(files, &mut groups, &typed)?;
+    let (opened, laid) = (vec![(0, T::FILE.to_owned())], Vec::new());
+    let mut composer = Composer { files, known: files.known, groups, tree: Tree::new(), opened, laid };
     composer.lay_all(root)?;
+    for (group, option, section) in added {
+        composer.lay_option_at(&section, &group, &option, &mut Vec::new())?;
+    }
     let mut typed = composer.typed(&keys)?;
-    let Composer { mut tree, groups, .. } = composer;
+    let Composer { mut tree, groups, opened, laid, .. } = composer;
     let notices = T::settle(&mut typed, &tree)?;
     tree.extend(typed);
-    let mut tree = interpolate::resolve(files.known, &tree)?;
+    let mut launch = launch.with_choices(&groups);
+    let mut tree = interpolate::resolve(files.known, &tree, &mut launch)?;
     for (name, value) in &mut tree {
         if let Some(key) = files.known.key(name) {
             *value = key.check(name, value)?;
         }
     }
-    Ok(Composed { tree, groups, notices })
-}
-
-/// The option that an override chooses in a group.
-fn choice(files: &Files, root: &Layer, group: &str, item: &Override) -> Result<Option<String>, ConfigError> {
-    let may_be_none = root.defaults.contains(&Entry::Group(group.to_owned(), None));
-    let none = item.action == Verb::Drop || item.text == "null";
-    if none && may_be_none {
-        return Ok(None);
-    }
-    if item.action == Verb::Drop {
-        let reason = format!("the group needs an option; its options are {}", files.options(group).join(", "));
-        return Err(ConfigError::NotDropped { key: group.to_owned(), reason });
-    }
-    if item.sweep().len() > 1 {
-        return Err(ConfigError::WrongType {
-            key: group.to_owned(),
-            value: item.text.clone(),
-            wanted: format!("one of {}", files.options(group).join(", ")),
-            hint: "; several options need -m (--multirun)".to_owned(),
-        });
-    }
-    Ok(Some(item.text.trim().to_owned()))
+    Ok(Composed { tree, groups, notices, launch, opened, laid })
 }
 
 /// Lays files over one another.
@@ -97,6 +99,8 @@ struct Composer<'a> {
     known: &'a Schema,
     groups: Vec<Group>,
     tree: Tree,
+    opened: Vec<(usize, String)>,
+    laid: Vec<(String, String)>,
 }
 
 impl Composer<'_> {
@@ -133,19 +137,30 @@ impl Composer<'_> {
 
     /// Lays an option of a group over the options it starts from.
     fn lay_option(&mut self, group: &str, option: &str, open: &mut Vec<String>) -> Result<(), ConfigError> {
+        self.lay_option_at(group, group, option, open)
+    }
+
+    /// Lays an option of a group where a section is.
+    fn lay_option_at(
+        &mut self,
+        section: &str,
+        group: &str,
+        option: &str,
+        open: &mut Vec<String>,
+    ) -> Result<(), ConfigError> {
         let layer = self.open(group, option, open)?;
         for entry in &layer.defaults {
             match entry {
-                Entry::Option(name) => self.lay_option(group, name, open)?,
+                Entry::Option(name) => self.lay_option_at(section, group, name, open)?,
                 Entry::Own => {}
-                Entry::Group(..) => {
+                Entry::Group(..) | Entry::Override(..) => {
                     let problem = format!("its defaults list may name options of {group} only");
                     return Err(ConfigError::in_file(&layer.label, problem));
                 }
             }
         }
         open.pop();
-        self.lay(&layer.label, group, layer.keys)
+        self.lay(&layer.label, section, layer.keys)
     }
 
     /// Lays a preset: the own keys of the options it names, without what those start from, then its own keys.
@@ -158,7 +173,7 @@ impl Composer<'_> {
                     self.lay(&layer.label, group, layer.keys)?;
                 }
                 Entry::Option(name) => self.lay_preset(group, name, open)?,
-                Entry::Group(_, None) | Entry::Own => {}
+                Entry::Group(_, None) | Entry::Override(..) | Entry::Own => {}
             }
         }
         open.pop();
@@ -166,27 +181,26 @@ impl Composer<'_> {
     }
 
     /// An option that is being laid from now on; those that are already are `open`.
-    fn open(&self, group: &str, option: &str, open: &mut Vec<String>) -> Result<Layer, ConfigError> {
+    fn open(&mut self, group: &str, option: &str, open: &mut Vec<String>) -> Result<Layer, ConfigError> {
         let layer = self.option(group, option)?;
         if open.iter().any(|name| name == option) {
             return Err(ConfigError::in_file(&layer.label, "its defaults list leads back to itself"));
         }
         open.push(option.to_owned());
+        self.opened.push((open.len(), format!("{group}: {option}")));
         Ok(layer)
     }
 
     fn option(&self, group: &str, option: &str) -> Result<Layer, ConfigError> {
-        let plain = option.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'));
-        let layer = if plain { self.files.option(group, option)? } else { None };
-        layer.ok_or_else(|| ConfigError::UnknownOption {
-            group: group.to_owned(),
-            option: option.to_owned(),
-            options: self.files.options(group),
-        })
+        self.files.chosen(group, option)
     }
 
     /// Lays the keys of one file, after checking each.
     fn lay(&mut self, label: &str, section: &str, keys: Vec<(String, Value)>) -> Result<(), ConfigError> {
+        let place = (label.to_owned(), section.to_owned());
+        if self.laid.last() != Some(&place) {
+            self.laid.push(place);
+        }
         let mut laid = Tree::new();
         for (key, value) in keys {
             let name = dotted(section, &key);
@@ -200,7 +214,7 @@ impl Composer<'_> {
                     place: Some(label.to_owned()),
                 });
             };
-            let value = match value.as_str().is_some_and(refers) {
+            let value = match holds_reference(&value) {
                 true => value,
                 false => key.check(&name, &value).map_err(|error| ConfigError::in_file(label, error.to_string()))?,
             };
@@ -215,11 +229,13 @@ impl Composer<'_> {
     }
 
     /// Reads what was typed for keys. Dropped keys of an open section leave the tree.
-    fn typed(&mut self, overrides: &[&Override]) -> Result<Tree, ConfigError> {
+    fn typed(&mut self, overrides: &[Override]) -> Result<Tree, ConfigError> {
         // By the name that was typed: the last of the same name wins.
         let mut by_name: BTreeMap<&str, Option<Value>> = BTreeMap::new();
         for item in overrides {
-            by_name.insert(&item.key, self.typed_value(item)?);
+            let now = by_name.get(item.key.as_str()).and_then(Option::as_ref);
+            let value = self.typed_value(item, now.or_else(|| self.tree.get(self.known.own_name(&item.key))))?;
+            by_name.insert(&item.key, value);
         }
         let mut typed = Tree::new();
         let mut names: BTreeMap<&str, &str> = BTreeMap::new();
@@ -243,24 +259,32 @@ impl Composer<'_> {
         Ok(typed)
     }
 
-    /// The value an override gives to a key; none where it takes the key out of an open section.
-    fn typed_value(&self, item: &Override) -> Result<Option<Value>, ConfigError> {
+    /// The value an override gives to a key that has the value `now`; none where it takes it out of an open section.
+    fn typed_value(&self, item: &Override, now: Option<&Value>) -> Result<Option<Value>, ConfigError> {
         let name = item.key.clone();
         let Some(key) = self.known.key(&name) else {
             return Err(self.unknown(item));
         };
+        if item.package.is_some() {
+            let expected = format!("`{name}` is no group, and only these have an @");
+            return Err(ConfigError::Malformed { text: item.to_string(), expected });
+        }
+        if item.action == Verb::DropIf && now != Some(&key.read(&name, item)?) {
+            let reason = format!("its value is {} and not {}", now.map_or_else(|| "???".to_owned(), show), item.text);
+            return Err(ConfigError::NotDropped { key: name, reason });
+        }
         match item.action {
-            Verb::Drop if key.open.is_some() => Ok(None),
-            Verb::Drop if key.optional => Ok(Some(Value::Null)),
-            Verb::Drop => {
+            Verb::Drop | Verb::DropIf if key.open.is_some() => Ok(None),
+            Verb::Drop | Verb::DropIf if key.optional => Ok(Some(Value::Null)),
+            Verb::Drop | Verb::DropIf => {
                 let reason = format!("it needs a value, {}", key.kind);
                 Err(ConfigError::NotDropped { key: name, reason })
             }
-            Verb::Add if key.open.is_none() || self.tree.contains_key(&key.name) => {
+            Verb::Add if !(item.is_container() || now.is_none_or(Value::is_null)) => {
                 let reason = format!("the key is there already; write {name}={}", item.text);
                 Err(ConfigError::NotAdded { key: name, reason })
             }
-            _ => key.read(&name, &item.text).map(Some),
+            _ => key.read(&name, item).map(Some),
         }
     }
 
@@ -309,5 +333,5 @@ pub fn composed<T: Root>(overrides: &[&str]) -> Result<T, ConfigError> {
     let known = T::schema();
     let files = Files::new(None, T::PACKAGE.files, T::FILE, &known)?;
     let overrides = overrides.iter().map(|arg| Override::parse(arg)).collect::<Result<Vec<_>, _>>()?;
-    job(&files, &overrides).map(|job| job.config)
+    job(&files, &overrides, &Launch::new(T::FILE)).map(|job| job.config)
 }

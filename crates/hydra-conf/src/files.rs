@@ -33,6 +33,8 @@ pub(crate) enum Entry {
     Option(String),
     /// `group: name`, or `group: null` where nothing is chosen.
     Group(String, Option<String>),
+    /// `override /group: name`: chooses for a group that another list names.
+    Override(String, Option<String>),
 }
 
 /// A group and its option; none where nothing is chosen.
@@ -76,13 +78,36 @@ impl<'a> Files<'a> {
     }
 
     /// An option of a group; none if it has no such option.
-    pub fn option(&self, group: &str, option: &str) -> Result<Option<Layer>, ConfigError> {
+    fn option(&self, group: &str, option: &str) -> Result<Option<Layer>, ConfigError> {
         let name = format!("{group}/{option}");
         Ok(match (self.of_user(&name)?, self.of_program(&name)?) {
             (None, None) if option == DEFAULT && self.known.has_section(group) => {
                 Some(Layer { label: label(&name), keys: self.declared_in(group), ..Layer::default() })
             }
             (of_user, of_program) => of_user.or(of_program),
+        })
+    }
+
+    /// Where files are looked for, in order.
+    pub fn places(&self) -> Vec<String> {
+        let dir = self.dir.iter().map(|dir| dir.display().to_string());
+        dir.chain(["the files inside the program".to_owned(), "the program's own structs".to_owned()]).collect()
+    }
+
+    /// Whether there is a file of the program's own name.
+    pub fn has_own(&self) -> bool {
+        let of_user = self.dir.as_ref().is_some_and(|dir| dir.join(format!("{}.yaml", self.own)).is_file());
+        of_user || self.embedded(self.own).is_some()
+    }
+
+    /// The option that was chosen, which must be there.
+    pub fn chosen(&self, group: &str, option: &str) -> Result<Layer, ConfigError> {
+        let plain = option.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'));
+        let layer = if plain { self.option(group, option)? } else { None };
+        layer.ok_or_else(|| ConfigError::UnknownOption {
+            group: group.to_owned(),
+            option: option.to_owned(),
+            options: self.options(group),
         })
     }
 
@@ -186,7 +211,11 @@ fn entry(value: &Value) -> Option<Entry> {
                 Value::Null => None,
                 other => Some(other.as_str()?.to_owned()),
             };
-            Some(Entry::Group(group.as_str()?.to_owned(), option))
+            let group = group.as_str()?;
+            Some(match group.strip_prefix("override ") {
+                Some(other) => Entry::Override(other.trim().trim_start_matches('/').to_owned(), option),
+                None => Entry::Group(group.trim_start_matches('/').to_owned(), option),
+            })
         }
         _ => None,
     }

@@ -5,7 +5,8 @@ use clap::Command;
 use crate::compose::{Composed, compose};
 use crate::error::ConfigError;
 use crate::files::{Files, Group};
-use crate::overrides::Override;
+use crate::launch::Launch;
+use crate::overrides::{Override, quote};
 use crate::root::Root;
 use crate::schema::Schema;
 use crate::value::{Tree, show};
@@ -24,10 +25,47 @@ const FORMS: &[(&str, &str)] = &[
     ("group=option", "choose an option of a group"),
 ];
 
+const GRAMMAR: &str = r#"PROGRAM reads overrides as Hydra 1.3 does (https://hydra.cc).
+
+Values:
+  name='a, b'               quotes around a text with commas, brackets or blanks at its ends; \' is a quote
+  name=a\,b                 or a backslash before each such character
+  list=[1,2]                a list
+  section={a:1,b:2}         several keys of a section
+  name=null                 nothing, where that is possible
+  int(x) float(x) str(x) bool(x)
+
+Sweeps, each value a job under -m; the last key changes fastest:
+  key=1,2,3                 these values, also choice(1,2,3)
+  key=range(1,10,3)         1, 4, 7
+  group=glob(*)             every option of a group; glob([a*,b*],exclude=*c)
+  sort(…) shuffle(…) tag(…)
+
+References:
+  ${section.key} ${.key}    another key; a dot in front is the section of this one
+  ${oc.env:HOME,default}    an environment variable
+  ${oc.select:key,default}  a key that may not be there
+  ${oc.decode:text}         a text read as a value
+  ${now:%Y-%m-%d}           the time
+  ${hydra:job.name}         also job.num, mode, run.dir, sweep.dir, sweep.subdir, runtime.cwd, runtime.choices.GROUP
+
+Hydra's own settings:
+  hydra.run.dir=DIR         folder of the run
+  hydra.sweep.dir=DIR       folder of a multirun, in which each job has a folder
+  hydra.sweep.subdir=NAME   that folder, by its number if not named
+  hydra.job.name=NAME       what ${hydra:job.name} stands for
+"#;
+
 /// The page, with the values that the overrides lead to.
-pub(crate) fn page<T: Root>(command: Command, files: &Files, overrides: &[Override]) -> Result<String, ConfigError> {
+pub(crate) fn page<T: Root>(
+    command: Command,
+    files: &Files,
+    overrides: &[Override],
+    launch: &Launch,
+) -> Result<String, ConfigError> {
     // A mistake in an override must not keep the page from whoever looks for the right name.
-    let Composed { tree, groups, .. } = compose::<T>(files, overrides).or_else(|_| compose::<T>(files, &[]))?;
+    let Composed { tree, groups, .. } =
+        compose::<T>(files, overrides, launch).or_else(|_| compose::<T>(files, &[], launch))?;
     let width = width();
     let mut text = command
         .term_width(width)
@@ -41,6 +79,11 @@ pub(crate) fn page<T: Root>(command: Command, files: &Files, overrides: &[Overri
     table(&mut text, "Groups", &group_rows::<T>(&groups, files), width);
     table(&mut text, "Keys", &key_rows(files.known, &tree), width);
     Ok(text)
+}
+
+/// What `--hydra-help` prints: the values and references that can be written.
+pub(crate) fn grammar(program: &str) -> String {
+    GRAMMAR.replace("PROGRAM", program)
 }
 
 /// A row for each group: the choice, the options, what the group is for.
@@ -75,13 +118,13 @@ fn key_rows(known: &Schema, tree: &Tree) -> Vec<(String, String)> {
 }
 
 /// A value as one would type it.
-fn shown(value: &serde_yaml::Value) -> String {
-    let text = show(value);
+pub(crate) fn shown(value: &serde_yaml::Value) -> String {
     match value.as_str() {
         Some(text) if text.contains(char::is_whitespace) || text.is_empty() || text == "null" => {
             format!("{text:?}")
         }
-        _ => text,
+        Some(text) => quote(text),
+        None => show(value),
     }
 }
 

@@ -1,9 +1,11 @@
 //! One key: what it is called, what it accepts, its value at the start and its line of help.
 
 use crate::error::ConfigError;
+use crate::grammar::Element;
 use crate::kind::{Kind, Setting};
-use crate::overrides;
-use crate::value::{Value, refers, show};
+use crate::overrides::Override;
+use crate::python;
+use crate::value::{Value, holds_reference, refers, show};
 
 /// One key of a program.
 #[derive(Debug, Clone)]
@@ -71,32 +73,59 @@ impl Key {
         self.name.match_indices('.').take(self.depth).map(|(at, _)| &self.name[..at])
     }
 
-    /// Reads the text typed for a key: text and paths as they stand unless quoted, the rest by its kind.
-    pub(crate) fn read(&self, name: &str, text: &str) -> Result<Value, ConfigError> {
-        if self.optional && text == "null" {
-            return Ok(Value::Null);
-        }
-        let plain = overrides::unquote(text).unwrap_or_else(|| text.to_owned());
-        if self.kind.is_textual() || refers(&plain) {
-            return Ok(Value::String(plain));
-        }
-        let value = match self.kind {
-            Kind::Ints { .. } => integers(&plain),
-            _ if overrides::split(text).len() > 1 => {
-                return Err(self.wrong_type(name, text, "; several values need -m (--multirun)"));
-            }
-            Kind::Bool => boolean(&plain).map(Value::from),
-            Kind::Int { .. } => plain.parse::<i64>().ok().map(Value::from),
-            Kind::Float(_) => plain.parse::<f64>().ok().map(Value::from),
-            _ => Some(Value::from(plain.as_str())),
+    /// Reads the value of an override by the kind of the key, as OmegaConf converts it.
+    pub(crate) fn read(&self, name: &str, item: &Override) -> Result<Value, ConfigError> {
+        let listed = item.listed().filter(|_| matches!(self.kind, Kind::Ints { .. }));
+        // Without brackets, where no job is meant: kinder than Hydra.
+        let element = listed.map(|values| Element::List(values.to_vec())).or_else(|| item.value().cloned());
+        let Some(element) = element else {
+            let hint = if self.kind.is_textual() { "; a comma in a text needs quotes, as in key='a,b'" } else { "" };
+            return Err(self.wrong_type(name, &item.text, &format!("; several values need -m (--multirun){hint}")));
         };
-        match value {
-            Some(value) => self.checked(name, &value, text),
-            None if matches!(self.kind, Kind::Int { .. }) && plain.parse::<i128>().is_ok() => {
-                Err(out_of_range(name, &plain, "an integer of 64 bits"))
-            }
-            None => Err(self.wrong_type(name, text, "")),
+        if let Some(text) = element.text().filter(|text| refers(text)) {
+            return Ok(Value::from(text));
         }
+        let value = self.convert(name, &element, &item.text)?;
+        if holds_reference(&value) { Ok(value) } else { self.checked(name, &value, &item.text) }
+    }
+
+    /// OmegaConf's conversion to the kind of the key; `shown` is the value in messages.
+    pub(crate) fn convert(&self, name: &str, element: &Element, shown: &str) -> Result<Value, ConfigError> {
+        let text = || element.text();
+        let int = || match element {
+            Element::Int(int) => Some(*int),
+            _ => python::int(text()?),
+        };
+        let value = match (self.kind, element) {
+            (_, Element::Null) => self.optional.then_some(Value::Null),
+            (Kind::Bool, Element::Bool(flag)) => Some(Value::from(*flag)),
+            (Kind::Bool, Element::Int(int)) => Some(Value::from(*int != 0)),
+            (Kind::Bool, _) => text().and_then(python::flag).map(Value::from),
+            (Kind::Int { .. }, _) => match int().map(i64::try_from) {
+                Some(Err(_)) => return Err(out_of_range(name, shown, "an integer of 64 bits")),
+                found => found.and_then(Result::ok).map(Value::from),
+            },
+            (Kind::Float(_), Element::Float(float)) => Some(Value::from(*float)),
+            (Kind::Float(_), Element::Int(int)) => Some(Value::from(*int as f64)),
+            (Kind::Float(_), _) => text().and_then(python::float).map(Value::from),
+            (Kind::Ints { min, max }, Element::List(items)) => {
+                let one = Self { kind: Kind::Int { min, max }, optional: false, ..self.clone() };
+                let item = |item: &Element| match item.text().filter(|text| refers(text)) {
+                    Some(text) => Ok(Value::from(text)),
+                    None => one.convert(name, item, shown).map_err(|_| self.wrong_type(name, shown, "")),
+                };
+                return items.iter().map(item).collect::<Result<_, _>>().map(Value::Sequence);
+            }
+            // A single number is a list of one: kinder than Hydra.
+            (Kind::Ints { .. }, Element::Int(_)) => int().and_then(|int| i64::try_from(int).ok()).map(Value::from),
+            (Kind::Ints { .. }, _) => text().and_then(integers),
+            (_, element) => element.python_str().map(Value::from),
+        };
+        value.ok_or_else(|| {
+            let null =
+                if self.kind.is_textual() && *element == Element::Null { "; 'null' in quotes is a text" } else { "" };
+            self.wrong_type(name, shown, null)
+        })
     }
 
     /// Checks a value against a key's kind and range; integers become floats where floats are wanted.
@@ -156,15 +185,6 @@ impl Key {
             wanted: format!("{}{or_null}", self.kind),
             hint: hint.to_owned(),
         }
-    }
-}
-
-fn boolean(text: &str) -> Option<bool> {
-    // Python writes a capital letter.
-    match text {
-        "true" | "True" => Some(true),
-        "false" | "False" => Some(false),
-        _ => None,
     }
 }
 

@@ -1,157 +1,192 @@
-//! The grammar of one override: `key=value`, `+key=value`, `~key`; what quotes, brackets and commas mean in a value.
+//! One override: `key=value`, `+key=value`, `++key=value`, `~key` or `~key=value`.
 
 use crate::error::ConfigError;
+use crate::grammar::{self, Element, Parsed};
+use crate::sweep;
 
 /// One override as typed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Override {
     /// What it does.
     pub action: Verb,
     /// The dotted key, or a group.
     pub key: String,
+    /// Where the option of a group goes: what stands after an `@`.
+    pub package: Option<String>,
     /// The text after the first `=`; empty for a drop.
     pub text: String,
+    /// What the text stands for.
+    parsed: Parsed,
 }
 
 /// What an override does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
-    /// `key=value`, or Hydra's `++key=value`.
+    /// `key=value`.
     Set,
     /// `+key=value`.
     Add,
+    /// `++key=value`: set it, or add it.
+    Force,
     /// `~key`.
     Drop,
+    /// `~key=value`: drop it if that is its value.
+    DropIf,
 }
+
+/// What a line looks like.
+const FORMS: &str = "expected key=value, +key=value, ~key or group=name";
+
+/// The most values of a sweep.
+const MOST: usize = 1_000;
 
 impl Override {
     /// Reads one argument.
     pub fn parse(arg: &str) -> Result<Self, ConfigError> {
         let malformed = |expected: &str| ConfigError::Malformed { text: arg.to_owned(), expected: expected.to_owned() };
-        if let Some(key) = arg.strip_prefix('~') {
-            return match is_key(key) {
-                true => Ok(Self::new(Verb::Drop, key, "")),
-                false => Err(malformed("expected ~key")),
-            };
-        }
-        let (action, rest) = match (arg.strip_prefix("++"), arg.strip_prefix('+')) {
-            (Some(rest), _) => (Verb::Set, rest),
-            (None, Some(rest)) => (Verb::Add, rest),
-            (None, None) => (Verb::Set, arg),
+        let (head, text) = arg.split_once('=').map_or((arg, None), |(head, text)| (head, Some(text)));
+        let (action, name) = match (head.strip_prefix('~'), head.strip_prefix("++"), head.strip_prefix('+')) {
+            (Some(name), ..) if text.is_some() => (Verb::DropIf, name),
+            (Some(name), ..) => (Verb::Drop, name),
+            (_, Some(name), _) => (Verb::Force, name),
+            (_, _, Some(name)) => (Verb::Add, name),
+            _ => (Verb::Set, head),
         };
-        let forms = "expected key=value, +key=value, ~key or group=name";
-        let (key, text) = rest.split_once('=').ok_or_else(|| malformed(forms))?;
-        if !is_key(key) {
-            return Err(malformed(&format!(
-                "{forms}, the key of letters, digits, _ and dots, without spaces around ="
-            )));
+        let (key, package) = name.split_once('@').map_or((name, None), |(key, package)| (key, Some(package)));
+        if !is_key(key) || !package.is_none_or(is_key) {
+            return Err(malformed(&match (action, text) {
+                (Verb::Drop, _) => "expected ~key".to_owned(),
+                (_, None) => FORMS.to_owned(),
+                _ => format!("{FORMS}, the key of letters, digits, _ and dots, without spaces around ="),
+            }));
         }
-        Ok(Self::new(action, key, text))
+        if text.is_none() && action != Verb::Drop {
+            return Err(malformed(FORMS));
+        }
+        let text = text.unwrap_or_default();
+        let parsed = grammar::value(text).map_err(|problem| {
+            let brace = text.contains("${") && (problem.starts_with("`{`") || problem.starts_with("`}`"));
+            let problem = match brace {
+                true => "a reference ${…} has no closing brace, or another reference within it, which needs quotes",
+                false => &problem,
+            };
+            let quoted = quoted(&Element::Text(text.to_owned()));
+            malformed(&format!("{problem}; a text of any characters is written {key}={quoted}"))
+        })?;
+        let package = package.map(str::to_owned);
+        Ok(Self { action, key: key.to_owned(), package, text: text.to_owned(), parsed })
     }
 
-    fn new(action: Verb, key: &str, text: &str) -> Self {
-        Self { action, key: key.to_owned(), text: text.to_owned() }
+    /// Its value; none where it is a sweep.
+    pub(crate) fn value(&self) -> Option<&Element> {
+        match &self.parsed {
+            Parsed::One(element) => Some(element),
+            _ => None,
+        }
     }
 
-    /// This override once for each of its comma-separated values.
-    pub fn sweep(&self) -> Vec<Self> {
-        split(&self.text).into_iter().map(|text| Self::new(self.action, &self.key, text)).collect()
+    /// Whether it is typed for the same key in the same way.
+    pub(crate) fn same_key(&self, other: &Self) -> bool {
+        (self.action, &self.key, &self.package) == (other.action, &other.key, &other.package)
+    }
+
+    /// Whether it takes something away.
+    pub(crate) fn drops(&self) -> bool {
+        matches!(self.action, Verb::Drop | Verb::DropIf)
+    }
+
+    /// Whether its value is a map, which sets several keys of a section.
+    pub(crate) fn is_map(&self) -> bool {
+        matches!(self.value(), Some(Element::Dict(_)))
+    }
+
+    /// Whether its value is a list or a map, which `+` lays over what is there.
+    pub(crate) fn is_container(&self) -> bool {
+        self.is_map() || matches!(self.value(), Some(Element::List(_)))
+    }
+
+    /// This override once for each key of a section whose values its map holds; by itself if it is none.
+    pub(crate) fn spread(&self, is_section: impl Fn(&str) -> bool + Copy) -> Result<Vec<Self>, ConfigError> {
+        let Some(Element::Dict(pairs)) = self.value().filter(|_| is_section(&self.key)) else {
+            return Ok(vec![self.clone()]);
+        };
+        let action = if self.action == Verb::Add { Verb::Set } else { self.action };
+        let mut all = Vec::new();
+        for (key, value) in pairs {
+            let key = format!("{}.{}", self.key, key.python_str().unwrap_or_default());
+            let (text, parsed) = (value.to_string(), Parsed::One(value.clone()));
+            all.extend(Self { action, key, text, parsed, ..self.clone() }.spread(is_section)?);
+        }
+        Ok(all)
+    }
+
+    /// The values between plain commas, where that is what it has.
+    pub(crate) fn listed(&self) -> Option<&[Element]> {
+        match &self.parsed {
+            Parsed::Choice { values, simple: true, .. } => Some(values),
+            _ => None,
+        }
+    }
+
+    /// This override once for each value that it sweeps over, in Hydra's order; `options` are those of the group that
+    /// it chooses from, if it does.
+    pub fn sweep(&self, options: &[String]) -> Result<Vec<Self>, ConfigError> {
+        let values = sweep::values(&self.parsed, options, MOST)
+            .map_err(|problem| ConfigError::Usage(format!("{self} cannot be swept: {problem}")))?;
+        let one = |element: Element| {
+            let text = if self.action == Verb::Drop { String::new() } else { element.to_string() };
+            // A text of digits becomes a number here, as in Hydra, which writes each job's overrides and reads them.
+            let (text, parsed) = match grammar::value(&text) {
+                Ok(parsed) => (text, parsed),
+                Err(_) => (quoted(&element), Parsed::One(element)),
+            };
+            Self { text, parsed, ..self.clone() }
+        };
+        Ok(values.into_iter().map(one).collect())
     }
 }
 
+/// A text as it is typed in an override, in quotes where it must be: `quote("a, b")` is `'a, b'`.
+pub fn quote(text: &str) -> String {
+    match grammar::value(text) {
+        Ok(Parsed::One(Element::Text(read))) if read == text => read,
+        _ => quoted(&Element::Text(text.to_owned())),
+    }
+}
+
+/// A value as a text in quotes.
+fn quoted(element: &Element) -> String {
+    let text = element.text().map_or_else(|| element.to_string(), str::to_owned);
+    Element::Quoted(text, '\'').to_string()
+}
+
+impl PartialEq for Override {
+    fn eq(&self, other: &Self) -> bool {
+        (self.action, &self.key, &self.package, &self.text) == (other.action, &other.key, &other.package, &other.text)
+    }
+}
+
+impl Eq for Override {}
+
 impl std::fmt::Display for Override {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { key, text, .. } = self;
-        match self.action {
-            Verb::Set => write!(f, "{key}={text}"),
-            Verb::Add => write!(f, "+{key}={text}"),
-            Verb::Drop => write!(f, "~{key}"),
+        let Self { action, key, package, text, .. } = self;
+        f.write_str(match action {
+            Verb::Set => "",
+            Verb::Add => "+",
+            Verb::Force => "++",
+            Verb::Drop | Verb::DropIf => "~",
+        })?;
+        f.write_str(key)?;
+        if let Some(package) = package {
+            write!(f, "@{package}")?;
         }
+        if *action == Verb::Drop { Ok(()) } else { write!(f, "={text}") }
     }
 }
 
 fn is_key(key: &str) -> bool {
-    key.split('.').all(|part| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'))
-}
-
-/// The values between the commas of `text`; commas inside a quoted value, brackets or braces do not count.
-pub(crate) fn split(text: &str) -> Vec<&str> {
-    let mut values = Vec::new();
-    let mut rest = text;
-    loop {
-        let end = quoted_value(rest).unwrap_or_else(|| bare_value(rest));
-        values.push(&rest[..end]);
-        match rest.get(end + 1..) {
-            Some(after) => rest = after,
-            None => return values,
-        }
-    }
-}
-
-/// The length of a quoted string that makes up the first value.
-fn quoted_value(text: &str) -> Option<usize> {
-    let end = closing_quote(text)? + 1;
-    (end == text.len() || text[end..].starts_with(',')).then_some(end)
-}
-
-/// The length up to the first comma outside of brackets and braces.
-fn bare_value(text: &str) -> usize {
-    let mut depth = 0_usize;
-    for (at, c) in text.char_indices() {
-        match c {
-            '[' | '{' => depth += 1,
-            ']' | '}' => depth = depth.saturating_sub(1),
-            ',' if depth == 0 => return at,
-            _ => {}
-        }
-    }
-    text.len()
-}
-
-/// Where the quote that opens `text` is closed: `''` and `\"` do not close.
-fn closing_quote(text: &str) -> Option<usize> {
-    let quote = text.chars().next().filter(|c| matches!(c, '\'' | '"'))?;
-    let mut chars = text.char_indices().skip(1).peekable();
-    while let Some((at, c)) = chars.next() {
-        if quote == '"' && c == '\\' {
-            chars.next();
-        } else if c == quote {
-            let doubled = quote == '\'' && chars.peek().is_some_and(|(_, next)| *next == quote);
-            if !doubled {
-                return Some(at);
-            }
-            chars.next();
-        }
-    }
-    None
-}
-
-/// What stands between the quotes of a value that is quoted as a whole; none for any other text, so that
-/// `'Tis nobler` stays what it is. `''` is a quote within single ones; `\n`, `\t`, `\r`, `\"` and `\\` work within
-/// double ones, any other backslash stands for itself.
-pub(crate) fn unquote(text: &str) -> Option<String> {
-    let end = closing_quote(text)?;
-    if end + 1 != text.len() {
-        return None;
-    }
-    let inner = &text[1..end];
-    if text.starts_with('\'') {
-        return Some(inner.replace("''", "'"));
-    }
-    let mut plain = String::with_capacity(inner.len());
-    let mut chars = inner.chars();
-    while let Some(c) = chars.next() {
-        if c != '\\' {
-            plain.push(c);
-            continue;
-        }
-        match chars.next() {
-            Some('n') => plain.push('\n'),
-            Some('t') => plain.push('\t'),
-            Some('r') => plain.push('\r'),
-            Some(same @ ('"' | '\\')) => plain.push(same),
-            other => plain.extend(std::iter::once('\\').chain(other)),
-        }
-    }
-    Some(plain)
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '$');
+    let part = |part: &str| !part.is_empty() && part.chars().all(allowed) && !part.starts_with('-');
+    key.split(['.', '/']).all(part)
 }

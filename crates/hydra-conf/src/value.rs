@@ -28,6 +28,15 @@ pub fn to_yaml(config: &impl Serialize) -> String {
     serde_yaml::to_string(config).unwrap_or_else(|error| format!("# {error}\n"))
 }
 
+/// Whether a value is to be read again when references are known.
+pub(crate) fn holds_reference(value: &Value) -> bool {
+    match value {
+        Value::String(text) => refers(text),
+        Value::Sequence(items) => items.iter().any(holds_reference),
+        _ => false,
+    }
+}
+
 /// Whether a text holds a reference (or an escaped one).
 pub(crate) fn refers(text: &str) -> bool {
     text.contains("${")

@@ -27,10 +27,18 @@ fn wrong_types_name_key_value_and_type() {
         (&["db.port=1,2"], "db.port=1,2: expected an integer; several values need -m (--multirun)"),
         (&["orders=x"], "orders=x: expected an integer or null"),
         (&["tax=a"], "tax=a: expected a number"),
-        (&["log=1"], "log=1: expected true or false"),
+        (&["log=2.0"], "log=2.0: expected true or false"),
+        (&["name=null"], "name=null: expected text; 'null' in quotes is a text"),
+        (&["goods=null"], "goods=null: expected a path; 'null' in quotes is a text"),
+        (&["name=[a,b]"], "name=[a,b]: expected text"),
+        (&["name={a:1}"], "name={a:1}: expected text"),
+        (
+            &["name=a,b"],
+            "name=a,b: expected text; several values need -m (--multirun); a comma in a text needs quotes, as in key='a,b'",
+        ),
         (&["db.kind=disk"], "db.kind=disk: expected one of memory, server"),
         (&["colour=red"], "colour=red: expected a colour, as in #ff8800"),
-        (&["sizes=1,,2"], "sizes=1,,2: expected integers, as in 0,1,2"),
+        (&["sizes=1,x"], "sizes=1,x: expected integers, as in 0,1,2"),
         (&["~tax"], "`~tax` cannot be dropped: it needs a value, a number"),
         (&["+tax=1"], "`+tax` adds nothing: the key is there already; write tax=1"),
     ]);
@@ -65,12 +73,56 @@ fn what_is_no_override_is_explained() {
         refused(&[(&[arg], &format!("`{arg}` is not an override: {FORMS}, {rest}"))]);
     }
     refused(&[
-        (&["~a=b"], "`~a=b` is not an override: expected ~key"),
+        (
+            &["~a.=b"],
+            "`~a.=b` is not an override: expected key=value, +key=value, ~key or group=name, the key of letters, digits, _ and dots, without spaces around =",
+        ),
+        (&["~a..b"], "`~a..b` is not an override: expected ~key"),
+        (&["~orders=3"], "`~orders` cannot be dropped: its value is null and not 3"),
+        (&["~preset=big"], "`~preset` cannot be dropped: its option is null and not big"),
+        (&["++db=server"], "`++db=server` is not an override: a group is chosen by db=server"),
+        (&["tax@db=1"], "`tax@db=1` is not an override: `tax` is no group, and only these have an @"),
         (
             &["--tax=1"],
             "unknown flag `--tax`; settings are written without dashes, as in key=value (--help lists both)",
         ),
     ]);
+}
+
+#[test]
+fn values_that_the_grammar_cannot_read_say_why() {
+    let cases = [
+        ("a(b)", "no function is called a; there are choice,"),
+        ("(a)", "`(` has no place there unless it is in quotes; a text of any characters is written name='(a)'"),
+        ("[a", "a closing `]` is missing"),
+        ("{a}", "`}` has no place there"),
+        ("'a'b", "`b` has no place there"),
+        ("a'b'", "quotes go around the whole of a text, not a part like 'b'"),
+        ("a,", "a value is missing"),
+        (
+            "it's (",
+            r"`(` has no place there unless it is in quotes; a text of any characters is written name='it\'s ('",
+        ),
+        ("int(x)", "x cannot be made an integer"),
+        ("range(a)", "range(…) takes numbers"),
+        ("choice()", "choice(…) needs one value or more"),
+        ("range(1,2,3,4)", "range(…) has too many arguments"),
+        ("sort(1,reverse=2)", "sort(…) takes reverse=true"),
+        ("range(start=1,2)", "arguments without a name come first"),
+        ("[1,2],choice(3)", "a sweep stands alone"),
+    ];
+    for (value, part) in cases {
+        let message = error_of::<crate::Shop>(&[&format!("name={value}")]);
+        assert!(message.starts_with("`name=") && message.contains(part), "{value}: {message}");
+    }
+    let deep = format!("name={}", "[".repeat(100_000));
+    assert!(error_of::<crate::Shop>(&[&deep]).contains("more than 64 brackets are open at once"));
+    assert_eq!(
+        error_of::<crate::Shop>(&["-m", "tax=interval(0,1)"]),
+        "tax=interval(0,1) cannot be swept: an interval has no end of numbers; sweep some of them with range(…) or choice(…)"
+    );
+    assert!(error_of::<crate::Shop>(&["-m", "tax=range(1e9)"]).contains("the range has more than 1000 numbers"));
+    assert!(error_of::<crate::Shop>(&["-m", "tax=range(0)"]).contains("stands for no value at all"));
 }
 
 #[test]
@@ -99,7 +151,12 @@ fn bad_references_are_errors() {
             &["name=${db.hots}"],
             "name: ${db.hots} names no key; did you mean db.host? (\\${ stands for the characters themselves)",
         ),
-        (&["name=${db"], "name: `${db` has no closing brace; write \\${ for the characters themselves"),
+        (
+            &["name=${db"],
+            "`name=${db` is not an override: a reference ${…} has no closing brace, or another reference within it, which \
+             needs quotes; a text of any characters is written name='${db'",
+        ),
+        (&["name='${db'"], "name: `${db` has no closing brace; write \\${ for the characters themselves"),
         (&["db.host=${name}"], "db.host: a circle of references: db.host -> name -> db.host"),
         (&["orders=${name}"], "orders=shop at localhost: expected an integer or null"),
     ]);

@@ -5,8 +5,10 @@
 
 mod errors;
 mod files;
+mod flags;
 mod help;
 mod hostile;
+mod references;
 mod values;
 
 use std::collections::BTreeMap;

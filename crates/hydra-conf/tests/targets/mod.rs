@@ -69,8 +69,9 @@ pub fn overrides(bytes: &[u8]) {
     for arg in text.split('\n') {
         if let Ok(parsed) = Override::parse(arg) {
             assert_eq!(Override::parse(&parsed.to_string()).unwrap(), parsed);
-            let values: Vec<String> = parsed.sweep().into_iter().map(|one| one.text).collect();
-            assert_eq!(values.join(","), parsed.text);
+            for one in parsed.sweep(&["red".to_owned()]).into_iter().flatten() {
+                assert_eq!(Override::parse(&one.to_string()).unwrap(), one);
+            }
         }
     }
     // A folder that the input names is none of its business.
