@@ -159,7 +159,7 @@ class EBM(nn.Module):
             x = x if x.requires_grad else x.detach().requires_grad_()
             energy = self.energy(x, text)
             (grad,) = torch.autograd.grad(energy.sum(), x, create_graph=self.training)
-        return energy.detach(), grad
+        return energy, grad
 
     # The same for all families.
 
@@ -181,7 +181,7 @@ class EBM(nn.Module):
             if c.refine_reduction == "mean":
                 grad = grad * (mean.numel() / energy.numel())
             # Two changes below the threshold are the last; each position's first one, where they stop on their own.
-            now = energy if adaptive else mean
+            now = (energy if adaptive else mean).detach()
             calm = (calm + 1) * ((now - before).abs() < c.energy_convergence_threshold)
             before = now
             still = still | (calm >= 1) if adaptive else still
@@ -195,13 +195,13 @@ class EBM(nn.Module):
     def move(self, x, grad, step, steps):
         """One step: alpha times the slope, both bounded; noise in training, but after the last; then the mean is 0."""
         c, alpha = self.config, self.alpha
-        if self.training:
+        if self.training and c.alpha_jitter:
             alpha = alpha * (1 + c.alpha_jitter * (torch.rand(1, device=x.device) - 0.5))
         delta = alpha * grad.clamp(-c.grad_clamp, c.grad_clamp)
         if c.think_max_move:
             delta = delta.clamp(-c.think_max_move, c.think_max_move)
         x = x - delta
-        if self.training and step + 1 < steps:
+        if self.training and c.langevin_noise and step + 1 < steps:
             x = x + c.langevin_noise * (1 - step / steps) * torch.randn_like(x)
         return x - x.mean(-1, keepdim=True)
 
@@ -314,7 +314,7 @@ class Reread(EBM):
         own = text.e + log_p
         energy = (p * own).sum(-1, keepdim=True) + missing.square().sum(-1, keepdim=True) / (2 * self.GAMMA)
         grad = own - missing @ patterns.T
-        return energy.detach(), grad - (p * grad).sum(-1, keepdim=True)
+        return energy, grad - (p * grad).sum(-1, keepdim=True)
 
 
 class Ebt(EBM):
