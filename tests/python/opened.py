@@ -1,0 +1,32 @@
+"""Opens checkpoints with python/nanoebm.py: opened.py FOLDER, where each N.pt has an N.safetensors of what we computed with it.
+
+Prints a list of {"differences": {name: the largest}, "written": [...]}: for `energies`, `system1` and `system2.K`, after K steps, of
+the texts `idx`; and the tokens that are the likeliest after `prompt`, as many as we wrote.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import torch
+
+import golden
+from reference import nanoebm
+
+
+def opened(file):
+    model, ours = nanoebm.load(file), golden.read_safetensors(file.with_suffix(".safetensors"))
+    idx, prompt, written = (ours.pop(name) for name in ("idx", "prompt", "written"))
+    differences = {}
+    for name, tensor in ours.items():
+        compute, _, steps = name.partition(".")
+        theirs = getattr(model, compute)(idx, *([int(steps)] if steps else []))
+        assert theirs.shape == tensor.shape, name
+        differences[name] = (theirs - tensor).abs().max().item()
+    text = model.generate(prompt, written.numel(), steps=3, sample=False)[0, prompt.size(1) :]
+    return {"differences": differences, "written": text.tolist()}
+
+
+torch.set_num_threads(1)
+files = sorted(Path(sys.argv[1]).glob("*.pt"), key=lambda file: int(file.stem))
+print(json.dumps([opened(file) for file in files]))
