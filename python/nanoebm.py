@@ -25,6 +25,11 @@ ORIGINAL = dict(
     alpha_learnable=False, alpha_jitter=0.1, grad_clamp=5.0, aux_ce_weight=0.0, adaptive=False, reread_chars=5,
 )  # fmt: skip
 
+NO_VOCABULARY = (
+    "This checkpoint carries no vocabulary, as the original's do not. Set model.vocab to the sorted characters of the"
+    ' text that it was trained on: "".join(sorted(set(text))).'
+)
+
 
 class Attention(nn.Module):
     """Causal self-attention; queries, keys and values come from one projection."""
@@ -88,14 +93,11 @@ class Transformer(nn.Module):
     def __init__(self, c):
         super().__init__()
         self.dropout = c.dropout
-        self.transformer = nn.ModuleDict(
-            dict(
-                wte=nn.Embedding(c.vocab_size, c.n_embd),
-                wpe=nn.Embedding(c.block_size, c.n_embd),
-                h=nn.ModuleList(Block(c) for _ in range(c.n_layer)),
-                ln_f=nn.LayerNorm(c.n_embd, bias=c.bias),
-            )
-        )
+        self.transformer = nn.Module()
+        self.transformer.wte = nn.Embedding(c.vocab_size, c.n_embd)
+        self.transformer.wpe = nn.Embedding(c.block_size, c.n_embd)
+        self.transformer.h = nn.ModuleList(Block(c) for _ in range(c.n_layer))
+        self.transformer.ln_f = nn.LayerNorm(c.n_embd, bias=c.bias)
         self.lm_head = nn.Linear(c.n_embd, c.vocab_size, bias=False)
         self.lm_head.weight = self.transformer.wte.weight  # tied; it is in every checkpoint, and no energy uses it
 
@@ -186,6 +188,7 @@ class EBM(nn.Module):
             before = now
             still = still | (calm >= 1) if adaptive else still
             x = torch.where(still, x, self.move(x, grad, step, steps))
+            x = x if self.training else x.detach()  # training goes back through its steps
             path.append(x)
             still = still if adaptive else still | (calm >= 2)
             if still.all():
@@ -246,13 +249,9 @@ class EBM(nn.Module):
     def encode(self, text):
         """The ids of the characters of a text."""
         if self.vocab is None:
-            raise ValueError(
-                "This checkpoint carries no vocabulary, as the original's do not. Set model.vocab to the sorted"
-                ' characters of the text that it was trained on: "".join(sorted(set(text))).'
-            )
-        unknown = sorted(set(text) - set(self.vocab))
-        if unknown:
-            raise ValueError(f"The model does not know these characters: {''.join(unknown)!r}.")
+            raise ValueError(NO_VOCABULARY)
+        if unknown := "".join(sorted(set(text) - set(self.vocab))):
+            raise ValueError(f"The model does not know these characters: {unknown!r}.")
         return [self.vocab.index(c) for c in text]
 
     def decode(self, ids):
@@ -265,8 +264,9 @@ class Mixture(EBM):
 
     def __init__(self, c):
         super().__init__(c)
-        f = dict(c_fc=nn.Linear(2 * c.n_embd, c.n_embd), c_proj=nn.Linear(c.n_embd, c.vocab_size))
-        self.thinking = nn.ModuleDict(f)
+        self.thinking = nn.Module()
+        self.thinking.c_fc = nn.Linear(2 * c.n_embd, c.n_embd)
+        self.thinking.c_proj = nn.Linear(c.n_embd, c.vocab_size)
         self.thinking.scale = nn.Parameter(torch.zeros(()))
 
     def energies_given(self, p, text):
@@ -287,14 +287,11 @@ class Reread(EBM):
     def __init__(self, c):
         super().__init__(c)
         M = 4 * c.n_embd
-        self.thinking = nn.ModuleDict(
-            dict(
-                wte=nn.Embedding(c.vocab_size, c.n_embd),
-                c_fc=nn.Linear(c.n_embd, M, bias=False),
-                c_h=nn.Linear(c.n_embd, M),
-                wce=nn.Embedding(c.reread_chars * c.vocab_size, M),
-            )
-        )
+        self.thinking = nn.Module()
+        self.thinking.wte = nn.Embedding(c.vocab_size, c.n_embd)
+        self.thinking.c_fc = nn.Linear(c.n_embd, M, bias=False)
+        self.thinking.c_h = nn.Linear(c.n_embd, M)
+        self.thinking.wce = nn.Embedding(c.reread_chars * c.vocab_size, M)
 
     def read(self, idx):
         text = super().read(idx)
@@ -322,8 +319,9 @@ class Ebt(EBM):
 
     def __init__(self, c):
         super().__init__(c)
-        parts = dict(wte=nn.Embedding(c.vocab_size, c.n_embd), head=nn.Linear(c.n_embd, 1, bias=False))
-        self.thinking = nn.ModuleDict(parts)
+        self.thinking = nn.Module()
+        self.thinking.wte = nn.Embedding(c.vocab_size, c.n_embd)
+        self.thinking.head = nn.Linear(c.n_embd, 1, bias=False)
 
     def read(self, idx):
         """There is no System 1: thinking starts from no prediction at all, and in training from noise."""
@@ -365,15 +363,14 @@ def load(path, device="cpu"):
     except FileNotFoundError:
         raise
     except Exception as error:  # torch has many words for it
-        raise ValueError(f"{path} is not a PyTorch checkpoint that can be read safely: {error}") from error
+        raise ValueError(f"{path} is not a checkpoint that PyTorch reads without running code from it.") from error
     for key in ("model", "config"):
         if not isinstance(file, dict) or not isinstance(file.get(key), dict):
             raise ValueError(f'{path} is not a checkpoint of nanoebm: it has no "{key}".')
     ours = file.get("nanoebm", {})
     config = SimpleNamespace(**ORIGINAL | (ours or file)["config"]["model"])
     if config.energy not in FAMILIES:
-        known = ", ".join(FAMILIES)
-        raise ValueError(f"{path} has model.energy={config.energy}, which is not a known family: {known}.")
+        raise ValueError(f"{path} has model.energy={config.energy}; this module knows {', '.join(FAMILIES)}.")
     model = FAMILIES[config.energy](config)
     model.vocab = ours.get("vocab")
     # What torch.compile and DataParallel put before every name.
@@ -395,6 +392,5 @@ def check(path, weights, expected):
             raise ValueError(f"{path}: the tensor {name} has the shape {shape}, and the model needs {wanted}.")
         if not weights[name].isfinite().all():
             raise ValueError(f"{path}: the tensor {name} holds NaN or infinity.")
-    head, embedding = weights["transformer.lm_head.weight"], weights["transformer.transformer.wte.weight"]
-    if not torch.equal(head, embedding):
-        raise ValueError(f"{path}: transformer.lm_head.weight is not transformer.transformer.wte.weight, as it must be.")
+    if not weights["transformer.lm_head.weight"].equal(weights["transformer.transformer.wte.weight"]):
+        raise ValueError(f"{path}: transformer.lm_head.weight must be the same as transformer.transformer.wte.weight.")

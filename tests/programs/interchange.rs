@@ -132,17 +132,17 @@ fn pytorch_opens_wrapped_models_and_says_what_is_wrong_with_others() {
     assert!(opened.values().all(|difference| difference == 0.0), "{opened:?}");
     let refused = seen["refused"].as_object().unwrap();
     let expected = [
-        ("text", "text.pt is not a PyTorch checkpoint that can be read safely"),
-        ("code", "code.pt is not a PyTorch checkpoint that can be read safely"),
+        ("text", "text.pt is not a checkpoint that PyTorch reads without running code from it."),
+        ("code", "code.pt is not a checkpoint that PyTorch reads without running code from it."),
         ("list", "list.pt is not a checkpoint of nanoebm: it has no \"model\"."),
         ("no_model", "no_model.pt is not a checkpoint of nanoebm: it has no \"model\"."),
         ("no_config", "no_config.pt is not a checkpoint of nanoebm: it has no \"config\"."),
-        ("family", "family.pt has model.energy=cubic, which is not a known family: linear, mixture, reread, ebt."),
+        ("family", "family.pt has model.energy=cubic; this module knows linear, mixture, reread, ebt."),
         ("lacks", "lacks.pt lacks the tensor energy_head.weight."),
         ("belongs", "belongs.pt has a tensor other, which this model has no place for."),
         ("shape", "shape.pt: the tensor energy_head.weight has the shape [2, 3], and the model needs ["),
         ("nan", "nan.pt: the tensor energy_head.weight holds NaN or infinity."),
-        ("untied", "untied.pt: transformer.lm_head.weight is not"),
+        ("untied", "untied.pt: transformer.lm_head.weight must be the same as"),
         ("vocabulary", "carries no vocabulary"),
         ("characters", "does not know these characters: 'é'."),
         ("window", "reads 16 tokens at once, and was given 32."),
