@@ -226,6 +226,11 @@ class EBM(nn.Module):
         loss = cross_entropy(path[-1], targets)
         return (1 - w) * loss + w * cross_entropy(path[0], targets) if w else loss
 
+    def next_logits(self, idx, steps=None):
+        """Logits of what follows a text, as `sample` thinks of it, (B, T) -> (B, V)."""
+        alone = self.config.refine_reduction == "sum" and not self.config.use_soft_tokens
+        return self.system2(idx[:, -self.config.block_size :], steps, "position" if alone else "text")[:, -1]
+
     @torch.no_grad()
     def generate(self, prompt, max_new_tokens, steps=None, topk=50, temperature=1.0, top_p=None, sample=None):
         """Continues a text, or tokens (B, T), as `sample` does; the same seed draws the same text on a CPU.
@@ -238,10 +243,9 @@ class EBM(nn.Module):
             raise ValueError("energy=ebt predicts nothing without thinking: give 1 step or more.")
         is_text = isinstance(prompt, str)
         idx = torch.tensor([self.encode(prompt or "\n")], device=self.alpha.device) if is_text else prompt
-        together = "text" if c.refine_reduction == "mean" or c.use_soft_tokens else "position"
         start = idx.size(1)
         for _ in range(max_new_tokens):
-            logits = self.system2(idx[:, -c.block_size :], steps, together)[:, -1]  # (B, V)
+            logits = self.next_logits(idx, steps)
             draw = steps > 0 if sample is None else sample
             idx = torch.cat([idx, choose(logits, topk, temperature, top_p) if draw else logits.argmax(-1, True)], 1)
         return prompt + self.decode(idx[0, start:]) if is_text else idx

@@ -1,5 +1,5 @@
-//! Checkpoints of every family, and of every setting that changes an energy or a thought, open in PyTorch (`python/nanoebm.py`): the same
-//! energies and predictions, and the same text.
+//! Checkpoints of every family, and of every setting that changes an energy or a thought, open in PyTorch
+//! (`python/nanoebm.py`): the same energies and predictions, and the same text.
 
 use std::path::Path;
 
@@ -35,10 +35,10 @@ fn opens_with(energy: EnergyFamily, settings: &[Setting]) {
         let (what, (thought, text)) = (format!("{energy} {setting}"), &ours[n]);
         assert!(n == 0 || *thought != ours[0].0, "{what} changes nothing");
         let differences = theirs[n]["differences"].as_object().unwrap();
-        assert_eq!(differences.len(), 2 + STEPS.len());
+        assert_eq!(differences.len(), 3 + STEPS.len());
         for (name, difference) in differences {
             let difference = difference.as_f64().unwrap();
-            println!("{what:<40} {name:<10} {difference:.1e} of {TOLERANCE:.0e}");
+            println!("{what:<40} {name:<13} {difference:.1e} of {TOLERANCE:.0e}");
             assert!(difference <= TOLERANCE, "{what} {name}: {difference:.1e}");
         }
         assert_eq!(theirs[n]["written"], serde_json::json!(text), "{what}: the text");
@@ -51,10 +51,13 @@ fn write_down(ebm: &Ebm, stem: &Path) -> (Tensor, Vec<i64>) {
     let prompt = idx.narrow(0, 0, 1).narrow(1, 0, 4); // (1, 4)
     let reading = no_grad(|| ebm.read(&idx, EVAL));
     let thought = |steps: i64| no_grad(|| ebm.trajectory_alone(&reading, steps, EVAL)).remove(steps as usize);
-    let text = written(ebm, &prompt);
+    let next = generation(ebm, &prompt, STEPS[STEPS.len() - 1]).think().logits(); // (1, V)
+    let mut generation = generation(ebm, &prompt, 3);
+    let text: Vec<i64> = (0..WRITTEN).map(|_| generation.next_tokens()[0]).collect();
     let mut found = vec![("energies".to_owned(), reading.energies.shallow_clone())];
     found.push(("system1".to_owned(), -&reading.energies));
     found.extend(STEPS.map(|steps| (format!("system2.{steps}"), thought(steps))));
+    found.push((format!("next_logits.{}", STEPS[STEPS.len() - 1]), next));
     found.extend([("idx".to_owned(), idx), ("prompt".to_owned(), prompt)]);
     found.push(("written".to_owned(), Tensor::from_slice(&text)));
     write(&stem.with_extension("safetensors"), &found);
@@ -63,12 +66,11 @@ fn write_down(ebm: &Ebm, stem: &Path) -> (Tensor, Vec<i64>) {
     (thought(STEPS[STEPS.len() - 1]), text)
 }
 
-/// The tokens after a prompt (1, T), each the likeliest after three steps of thinking.
-fn written(ebm: &Ebm, prompt: &Tensor) -> Vec<i64> {
+/// A text that goes on from a prompt (1, T) with the likeliest tokens.
+fn generation<'a>(ebm: &'a Ebm, prompt: &Tensor, steps: i64) -> Generation<'a> {
     let greedy = Chooser::new(&SampleConfig { sample: Some(false), ..SampleConfig::default() });
     let prompt = Vec::<i64>::try_from(prompt.reshape([-1])).unwrap();
-    let mut text = Generation::new(ebm, &prompt, 1, Some(3), greedy, Kind::Float);
-    (0..WRITTEN).map(|_| text.next_tokens()[0]).collect()
+    Generation::new(ebm, &prompt, 1, Some(steps), greedy, Kind::Float)
 }
 
 /// What any family knows.

@@ -1,7 +1,7 @@
-"""Recomputes what tests/energies/families.rs found, by python/nanoebm.py: python energies.py CHECKPOINT OURS.safetensors.
+"""Recomputes with python/nanoebm.py what tests/energies/families.rs found: energies.py CHECKPOINT OURS.safetensors.
 
-Prints {name: largest difference as a share of the largest number}: every prediction on the way, the loss, all gradients, and whether
-the direction of each step is the slope of the energy.
+Prints {name: largest difference as a share of the largest number}: every prediction on the way, the loss, all
+gradients, and whether the direction of each step is the slope of the energy.
 """
 
 import json

@@ -1,7 +1,8 @@
-"""Opens checkpoints with python/nanoebm.py: opened.py FOLDER, where each N.pt has an N.safetensors of what we computed with it.
+"""Opens checkpoints with python/nanoebm.py: opened.py FOLDER. Beside each N.pt, N.safetensors is what we computed with it.
 
-Prints a list of {"differences": {name: the largest}, "written": [...]}: for `energies`, `system1` and `system2.K`, after K steps, of
-the texts `idx`; and the tokens that are the likeliest after `prompt`, as many as we wrote.
+Prints a list of {"differences": {name: the largest}, "written": [...]}: for `energies`, `system1` and `system2.K`, after
+K steps, of the texts `idx`, and for `next_logits.K` of `prompt`; and the tokens that are the likeliest after it, as many
+as we wrote.
 """
 
 import json
@@ -20,7 +21,8 @@ def opened(file):
     differences = {}
     for name, tensor in ours.items():
         compute, _, steps = name.partition(".")
-        theirs = getattr(model, compute)(idx, *([int(steps)] if steps else []))
+        text = prompt if compute == "next_logits" else idx
+        theirs = getattr(model, compute)(text, *([int(steps)] if steps else []))
         assert theirs.shape == tensor.shape, name
         differences[name] = (theirs - tensor).abs().max().item()
     text = model.generate(prompt, written.numel(), steps=3, sample=False)[0, prompt.size(1) :]

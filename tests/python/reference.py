@@ -1,4 +1,4 @@
-"""The original nanoEBM, restated: python/nanoebm.py, and what only the tests need of it, quirks of its training included.
+"""The original nanoEBM, restated: python/nanoebm.py, and what only the tests need, quirks of training included.
 
 Defaults are the original's behaviour; `switches` turn later options on. Letters and signs are those of nanoebm.py.
 """
