@@ -1,8 +1,8 @@
-"""Opens checkpoints with python/nanoebm.py: opened.py FOLDER. Beside each N.pt, N.safetensors is what we computed with it.
+"""Opens checkpoints with python/nanoebm.py: opened.py FOLDER. N.safetensors is what we computed with N.pt.
 
-Prints a list of {"differences": {name: the largest}, "written": [...]}: for `energies`, `system1` and `system2.K`, after
-K steps, of the texts `idx`, and for `next_logits.K` of `prompt`; and the tokens that are the likeliest after it, as many
-as we wrote.
+Prints a list of {"differences": {name: the largest}, "written": [...]}: for `energies`, `system1` and `system2.K`,
+after K steps, of the texts `idx`, and for `next_logits.K` of `prompt`; and the tokens that are the likeliest after it,
+as many as we wrote.
 """
 
 import json
