@@ -16,13 +16,13 @@ use tch::{Device, Kind, Tensor, no_grad};
 use super::generator::alone;
 use super::python::TORCH;
 
-const EVAL: Pass = Pass { train: false, compute: Kind::Float, second_order: false, remat: false };
+pub const EVAL: Pass = Pass { train: false, compute: Kind::Float, second_order: false, remat: false };
 const TRAIN: Pass = Pass { train: true, ..EVAL };
 /// As shares of the largest number: predictions and loss, gradients.
 const TOLERANCES: (f64, f64) = (1e-5, 1e-4);
 
 /// A small model of a family, far enough from its start that every part matters; nothing in it is random.
-fn model(energy: EnergyFamily, over: impl Fn(&mut ModelConfig)) -> Ebm {
+pub fn model(energy: EnergyFamily, over: impl Fn(&mut ModelConfig)) -> Ebm {
     let mut config = ModelConfig { energy, n_layer: 2, n_head: 2, n_embd: 8, block_size: 10, ..ModelConfig::default() };
     (config.vocab_size, config.dropout, config.alpha_jitter, config.langevin_noise) = (11, 0.0, 0.0, 0.0);
     (config.refine_steps, config.alpha_value, config.energy_convergence_threshold) = (3, 0.4, 0.0);
@@ -38,7 +38,7 @@ fn model(energy: EnergyFamily, over: impl Fn(&mut ModelConfig)) -> Ebm {
     ebm
 }
 
-fn batch(ebm: &Ebm) -> (Tensor, Tensor) {
+pub fn batch(ebm: &Ebm) -> (Tensor, Tensor) {
     tch::manual_seed(6);
     let text = Tensor::randint(ebm.config.vocab_size, [4, ebm.config.block_size + 1], (Kind::Int64, Device::Cpu));
     let t = ebm.config.block_size;
@@ -68,7 +68,7 @@ fn judge(ebm: &Ebm) -> serde_json::Map<String, serde_json::Value> {
     TORCH.judge("energies.py", &file, &[ours.to_str().unwrap()]).as_object().unwrap().clone()
 }
 
-fn save(file: &Path, ebm: &Ebm, optimizer: &AdamW) {
+pub fn save(file: &Path, ebm: &Ebm, optimizer: &AdamW) {
     let extra = Extra {
         made_by: Provenance::here("none"),
         vocab: "abcdefghijk".to_owned(),
@@ -80,7 +80,7 @@ fn save(file: &Path, ebm: &Ebm, optimizer: &AdamW) {
     checkpoint::save(file, ebm, optimizer, None, optimizer.step, &extra).unwrap();
 }
 
-fn write(path: &Path, tensors: &[(String, Tensor)]) {
+pub fn write(path: &Path, tensors: &[(String, Tensor)]) {
     let bytes = |tensor: &Tensor| -> Vec<u8> {
         let flat = tensor.contiguous().reshape([-1]);
         match tensor.kind() {

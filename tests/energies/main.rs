@@ -16,4 +16,5 @@ mod python;
 
 mod descent;
 mod families;
+mod opened;
 mod remat;

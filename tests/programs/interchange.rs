@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor, no_grad};
 
 use super::python::TORCH;
-use super::workdir::{Workdir, losses, metrics};
+use super::workdir::{Workdir, losses, metrics, shakespeare};
 
 /// What PyTorch says about a checkpoint of ours.
 fn pytorch(checkpoint: &Path, args: &[&str]) -> Value {
@@ -94,5 +94,61 @@ fn what_pytorch_would_run_is_refused_and_named() {
         [("legacy.pt", "old format"), ("script.pt", "TorchScript"), ("имя.pt", "no usable \"config\"")]
     {
         workdir.refuses(workdir.sample(&[&format!("checkpoint={file}")]), 1, &[file, reason]);
+    }
+}
+
+/// The example of the guide, as it is written there.
+#[test]
+fn the_guides_example_writes_in_pytorch_what_sample_writes() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let guide = std::fs::read_to_string(root.join("docs/guide.md")).unwrap();
+    let mut blocks = guide.split("```python\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let example = blocks.find(|block| block.contains("from nanoebm import load")).unwrap();
+    assert!(example.lines().count() <= 10, "{example}");
+    for family in ["model=default", "model=reread", "model=mixture", "model=ebt", "model=upstream"] {
+        let workdir = Workdir::new();
+        let data = format!("data.data_path={}", shakespeare().display());
+        workdir.train(&[family, &data, "train.max_steps=30", "train.learning_rate=1e-2"]).succeeds();
+        let mut python = TORCH.command();
+        python.args(["-c", example]).env("PYTHONPATH", root.join("python")).env("OMP_NUM_THREADS", "1");
+        let output = python.current_dir(workdir.dir()).output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success(), "{family}: {}", String::from_utf8_lossy(&output.stderr));
+        let (numbers, text) = said.split_once("ROMEO:").unwrap();
+        assert!(numbers.starts_with("torch.Size([1, 14, 65])\n"), "{family}: {numbers}");
+        let ours = workdir.sample(&["--quiet"]).succeeds().stdout;
+        assert_eq!(format!("ROMEO:{text}"), ours, "{family}");
+    }
+}
+
+/// What is opened in PyTorch, and what is refused there, in words.
+#[test]
+fn pytorch_opens_wrapped_models_and_says_what_is_wrong_with_others() {
+    let workdir = Workdir::new();
+    workdir.train(&["train.max_steps=2"]).succeeds();
+    let seen = TORCH.judge("variants.py", &workdir.result("final.pt"), &[]);
+    let opened = seen["opened"].as_object().unwrap();
+    assert_eq!(opened.keys().collect::<Vec<_>>(), ["compiled", "parallel", "both", "double", "original"]);
+    assert!(opened.values().all(|difference| difference == 0.0), "{opened:?}");
+    let refused = seen["refused"].as_object().unwrap();
+    let expected = [
+        ("text", "text.pt is not a checkpoint that PyTorch reads without running code from it."),
+        ("code", "code.pt is not a checkpoint that PyTorch reads without running code from it."),
+        ("list", "list.pt is not a checkpoint of nanoebm: it has no \"model\"."),
+        ("no_model", "no_model.pt is not a checkpoint of nanoebm: it has no \"model\"."),
+        ("no_config", "no_config.pt is not a checkpoint of nanoebm: it has no \"config\"."),
+        ("family", "family.pt has model.energy=cubic; this module knows linear, mixture, reread, ebt."),
+        ("lacks", "lacks.pt lacks the tensor energy_head.weight."),
+        ("belongs", "belongs.pt has a tensor other, which this model has no place for."),
+        ("shape", "shape.pt: the tensor energy_head.weight has the shape [2, 3], and the model needs ["),
+        ("nan", "nan.pt: the tensor energy_head.weight holds NaN or infinity."),
+        ("untied", "untied.pt: transformer.lm_head.weight must be the same as"),
+        ("vocabulary", "carries no vocabulary"),
+        ("characters", "does not know these characters: 'é'."),
+        ("window", "reads 16 tokens at once, and was given 32."),
+    ];
+    assert_eq!(refused.len(), expected.len(), "{refused:?}");
+    for (name, words) in expected {
+        assert!(refused[name].as_str().unwrap().contains(words), "{name}: {}", refused[name]);
     }
 }

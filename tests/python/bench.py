@@ -67,9 +67,9 @@ def sample(arguments):
     model = reference.EBM(reference.ModelConfig(**(settings | dict(vocab_size=vocab_size)))).eval()
     T, rates = model.config.block_size, {}
     for name, prompt, new in [("from_7_to_full", 7, T - 7), ("full_window", T, FULL_WINDOW_TOKENS)]:
-        idx = model.generate(text[None, :prompt], 1, top_k=50)  # reads the prompt, warms up
+        idx = model.generate(text[None, :prompt], 1, topk=50)  # reads the prompt, warms up
         began = time.perf_counter()
-        model.generate(idx, new - 1, top_k=50)
+        model.generate(idx, new - 1, topk=50)
         rates[name] = (new - 1) / (time.perf_counter() - began)
     return {"sample_tokens_per_s": rates}
 
@@ -79,7 +79,7 @@ def write(arguments):
     model = reference.EBM(reference.ModelConfig(**checkpoint["config"]["model"])).eval()
     model.load_state_dict(checkpoint["model"])
     text, _ = read(checkpoint["config"]["data"]["data_path"])
-    return {"tokens": model.generate(text[None, :6], int(arguments[1]), top_k=50)[0].tolist()}
+    return {"tokens": model.generate(text[None, :6], int(arguments[1]), topk=50)[0].tolist()}
 
 
 if __name__ == "__main__":

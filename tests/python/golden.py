@@ -4,7 +4,6 @@ Shared by make_fixture.py, which writes the results, and check_reference.py, whi
 Nothing here is random: dropout and noise are 0, the step-size jitter is at its centre.
 """
 
-import dataclasses
 import json
 import struct
 from pathlib import Path
@@ -70,10 +69,7 @@ class Fixture:
     def model(self, over=None):
         """The checkpoint's model with some keys overridden, evaluation mode."""
         over = dict(over or {})
-        ours = {f.name for f in dataclasses.fields(reference.Switches)}
-        switches = reference.Switches(
-            **{"alpha_jitter": 0.0, **{k: over.pop(k) for k in list(over) if k in ours}}
-        )
+        switches = {"alpha_jitter": 0.0} | {k: over.pop(k) for k in list(over) if k in reference.SWITCHES}
         config = {**self.checkpoint["config"]["model"], **QUIET_CONFIG, **over}
         model = reference.EBM(reference.ModelConfig(**config), switches)
         model.load_state_dict(self.checkpoint["model"])
@@ -93,8 +89,8 @@ class Fixture:
 def forward_tensors(fixture):
     """Hidden states, energies and the two whole-sequence energies, evaluation mode."""
     model = fixture.model()
-    hidden = model.get_hidden_states(fixture.idx)
-    energies = model.energy_head(hidden)
+    text = model.read(fixture.idx)
+    hidden, energies = text.h, text.e
     return {
         "hidden": hidden,
         "energies": energies,
@@ -111,8 +107,9 @@ def refine(fixture, case):
         "use_soft_tokens": case["soft"],
         **case.get("over", {}),
     }
-    _, trajectory = fixture.model(over).system2_refine(fixture.idx, case["steps"])
-    return {**case, "trajectory_len": len(trajectory)}, {"": torch.stack(trajectory)}
+    model = fixture.model(over)
+    trajectory = model.descend(model.read(fixture.idx), case["steps"], "batch")
+    return {**case, "trajectory_len": len(trajectory)}, {"": torch.stack(trajectory).detach()}
 
 
 def train(fixture, case, given):
@@ -177,8 +174,7 @@ def generate(fixture, name, length):
     _, _, mode, prompt = name.split(".", 3)
     itos = {i: ch for ch, i in fixture.stoi.items()}
     idx = torch.tensor([[fixture.stoi[c] for c in prompt]])
-    thinking = mode == "think"
-    out = fixture.model().generate(idx, length - len(prompt), top_k=1, use_thinking=thinking)
+    out = fixture.model().generate(idx, length - len(prompt), 4 if mode == "think" else 0, topk=1)
     return "".join(itos[i] for i in out[0].tolist())
 
 

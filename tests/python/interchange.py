@@ -146,8 +146,8 @@ def train(model, optimizer, checkpoint, text, steps):
 def checksums(model, idx):
     """Sums that tell two models apart, evaluation mode."""
     model.eval()
-    hidden = model.get_hidden_states(idx)
-    energies = model.energy_head(hidden)
+    text = model.read(idx)
+    hidden, energies = text.h, text.e
     sums = {
         "idx": idx.tolist(),
         "hidden_sum": hidden.sum().item(),

@@ -1,18 +1,23 @@
-"""The original nanoEBM model, restated in PyTorch: the yardstick for the Rust program.
+"""The original nanoEBM, restated: python/nanoebm.py, and what only the tests need, quirks of training included.
 
-Defaults are the original's behaviour, quirks included; `Switches` turns later options on.
-Letters: B batch, T time, C n_embd, V vocabulary. Sign: logit = -energy.
+Defaults are the original's behaviour; `switches` turn later options on. Letters and signs are those of nanoebm.py.
 """
 
 import math
-from contextlib import nullcontext
-from dataclasses import dataclass
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import SimpleNamespace
 from typing import NamedTuple, Optional
 
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
-from torch.nn.attention import SDPBackend, sdpa_kernel
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "python"))
+
+import nanoebm
+from nanoebm import cross_entropy
 
 
 @dataclass(frozen=True)
@@ -44,228 +49,50 @@ class ModelConfig:
     buffer_init_std: float = 1.0
 
 
-@dataclass(frozen=True)
-class Switches:
-    """What the original does not have, or does another way; the defaults are its behaviour."""
-
-    refine_reduction: str = "mean"  # J over B*T: "mean" or "sum"
-    softmax_temperature: float = 1.0  # tau in p = softmax(x / tau)
-    entropy_weight: float = 0.0  # lambda in J = sum_v p e - lambda H(p)
-    think_max_move: Optional[float] = None  # bound on alpha * gradient
-    mixture_stopgrad: bool = False  # soft embeddings are constants
-    alpha_learnable: bool = False
-    alpha_jitter: float = 0.1
-    grad_clamp: float = 5.0
-    aux_ce_weight: float = 0.0
-    info_nce_weight: float = 0.0
-    info_nce_temperature: float = 1.0
-    contrastive_positive_grad: bool = False
-    contrastive_energy: str = "same_token"  # or "next_token"
-    share_hidden: bool = False
+# What the original does not have, or does another way, as it behaves.
+SWITCHES = {k: v for k, v in nanoebm.ORIGINAL.items() if k not in ModelConfig.__dataclass_fields__} | dict(
+    info_nce_weight=0.0,
+    info_nce_temperature=1.0,
+    contrastive_positive_grad=False,
+    contrastive_energy="same_token",  # or "next_token"
+    share_hidden=False,
+)
 
 
-# ---------------------------------------------------------------- transformer (minGPT's, pre-norm)
+class EBM(nanoebm.EBM):
+    """The model as the original makes, trains and asks it."""
 
-
-class LayerNorm(nn.Module):
-    """Layer norm whose bias is optional."""
-
-    def __init__(self, width, bias):
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(width))
-        self.bias = nn.Parameter(torch.zeros(width)) if bias else None
-
-    def forward(self, x):
-        return F.layer_norm(x, self.weight.shape, self.weight, self.bias, eps=1e-5)
-
-
-class Attention(nn.Module):
-    """Causal self-attention, queries, keys and values from one projection."""
-
-    def __init__(self, cfg):
-        super().__init__()
-        self.heads, self.dropout = cfg.n_head, cfg.dropout
-        self.c_attn = nn.Linear(cfg.n_embd, 3 * cfg.n_embd, bias=cfg.bias)
-        self.c_proj = nn.Linear(cfg.n_embd, cfg.n_embd, bias=cfg.bias)
-
-    def forward(self, x):
-        B, T, C = x.shape
-        qkv = self.c_attn(x).view(B, T, 3, self.heads, C // self.heads)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (B, heads, T, C / heads)
-        p = self.dropout if self.training else 0.0
-        y = F.scaled_dot_product_attention(q, k, v, dropout_p=p, is_causal=True)
-        y = self.c_proj(y.transpose(1, 2).reshape(B, T, C))
-        return F.dropout(y, self.dropout, self.training)
-
-
-class Mlp(nn.Module):
-    """Four times wider, exact GELU, back."""
-
-    def __init__(self, cfg):
-        super().__init__()
-        self.dropout = cfg.dropout
-        self.c_fc = nn.Linear(cfg.n_embd, 4 * cfg.n_embd, bias=cfg.bias)
-        self.c_proj = nn.Linear(4 * cfg.n_embd, cfg.n_embd, bias=cfg.bias)
-
-    def forward(self, x):
-        return F.dropout(self.c_proj(F.gelu(self.c_fc(x))), self.dropout, self.training)
-
-
-class Block(nn.Module):
-    """One residual layer; the order of the fields is the checkpoint's order of names."""
-
-    def __init__(self, cfg):
-        super().__init__()
-        self.ln_1 = LayerNorm(cfg.n_embd, cfg.bias)
-        self.attn = Attention(cfg)
-        self.ln_2 = LayerNorm(cfg.n_embd, cfg.bias)
-        self.mlp = Mlp(cfg)
-
-    def forward(self, x):
-        x = x + self.attn(self.ln_1(x))
-        return x + self.mlp(self.ln_2(x))
-
-
-class Transformer(nn.Module):
-    """Holds the layers under the checkpoint's names; EBM.get_hidden_states runs them."""
-
-    def __init__(self, cfg):
-        super().__init__()
-        self.transformer = nn.ModuleDict()
-        self.transformer["wte"] = nn.Embedding(cfg.vocab_size, cfg.n_embd)
-        self.transformer["wpe"] = nn.Embedding(cfg.block_size, cfg.n_embd)
-        self.transformer["h"] = nn.ModuleList(Block(cfg) for _ in range(cfg.n_layer))
-        self.transformer["ln_f"] = LayerNorm(cfg.n_embd, cfg.bias)
-        self.lm_head = nn.Linear(cfg.n_embd, cfg.vocab_size, bias=False)
-        self.lm_head.weight = self.transformer["wte"].weight  # tied, and unused by the EBM
-
-
-# ---------------------------------------------------------------- the energy-based model
-
-
-def expected_energy(x, energies):
-    """Per sequence: sum over T of the mean energy under softmax(x); (B, T, V) twice -> (B,)."""
-    return (F.softmax(x, dim=-1) * energies).sum(dim=(-1, -2))
-
-
-def cross_entropy(logits, targets):
-    """Mean negative log-likelihood in nats; a target of -1 is left out."""
-    return F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=-1)
-
-
-class EBM(nn.Module):
-    """Transformer, energy head and the descent on the energy."""
-
-    def __init__(self, config, switches=Switches()):
-        super().__init__()
-        self.config, self.switches = config, switches
-        self.transformer = Transformer(config)
-        self.energy_head = nn.Linear(config.n_embd, config.vocab_size, bias=False)
-        alpha = torch.tensor(float(config.alpha_value))
-        if switches.alpha_learnable:
-            self.alpha = nn.Parameter(alpha)
-        else:
-            self.register_buffer("alpha", alpha)
-        self._initialise()
-
-    def _initialise(self):
+    def __init__(self, config, switches=None):
+        super().__init__(SimpleNamespace(**asdict(config), **SWITCHES | (switches or {})))
         for module in self.modules():
             if isinstance(module, (nn.Linear, nn.Embedding)):
                 nn.init.normal_(module.weight, std=0.1 if module is self.energy_head else 0.02)
             if isinstance(module, nn.Linear) and module.bias is not None:
                 nn.init.zeros_(module.bias)
 
-    def get_hidden_states(self, tokens):
-        """(B, T) token ids, or (B, T, C) mixtures of token embeddings -> (B, T, C)."""
-        parts = self.transformer.transformer
-        x = parts["wte"](tokens) if tokens.dim() == 2 else tokens
-        x = x + parts["wpe"](torch.arange(x.size(1), device=x.device))
-        x = F.dropout(x, self.config.dropout, self.training)
-        # Training through soft tokens needs a second derivative, which fused attention lacks.
-        plain = self.training and self.config.use_soft_tokens
-        with sdpa_kernel(SDPBackend.MATH) if plain else nullcontext():
-            for block in parts["h"]:
-                x = block(x)
-        return parts["ln_f"](x)
-
-    def energies(self, tokens):
-        """The energy of every next token at every position, (B, T, V)."""
-        return self.energy_head(self.get_hidden_states(tokens))
-
-    def system1(self, idx):
-        """Logits without thinking."""
-        return -self.energies(idx)
-
-    def system2_refine(self, idx, steps, energies=None):
-        """Logits after up to `steps` descents on J, and all on the way: (last, [System 1, ...]).
-
-        In training the result can be differentiated through the descent, else it is detached.
-        """
-        with torch.enable_grad():
-            energies = self.energies(idx) if energies is None else energies
-            x = -energies if self.training else -energies.detach()
-            trajectory, watch = [x], EarlyStop(self.config.energy_convergence_threshold)
-            for step in range(steps):
-                x = x if x.requires_grad else x.requires_grad_()
-                objective = self.objective(x, energies)
-                (grad,) = torch.autograd.grad(objective, x, create_graph=self.training)
-                x = self.move(x, grad, step, steps)
-                x = x if self.training else x.detach()
-                trajectory.append(x)
-                if watch.converged(objective.item()):
-                    break
-        return (x if self.training else x.detach()), [t.detach() for t in trajectory]
-
-    def objective(self, x, energies):
-        """J(x): expected energy less lambda times the entropy, over all positions of the batch."""
-        sw = self.switches
-        p = F.softmax(x / sw.softmax_temperature, dim=-1)
-        if self.config.use_soft_tokens:
-            mixture = torch.einsum("btv,vc->btc", p, self.transformer.transformer["wte"].weight)
-            mixture = mixture.detach() if sw.mixture_stopgrad else mixture
-            energies = self.energies(mixture)
-        per_position = (p * energies).sum(-1)
-        if sw.entropy_weight:
-            log_p = F.log_softmax(x / sw.softmax_temperature, dim=-1)
-            per_position = per_position + sw.entropy_weight * (p * log_p).sum(-1)
-        return per_position.sum() if sw.refine_reduction == "sum" else per_position.mean()
-
-    def move(self, x, grad, step, steps):
-        """One update: step, bound, noise (training only), centre."""
-        sw, alpha = self.switches, self.alpha
-        if self.training and sw.alpha_jitter:
-            alpha = alpha * (1.0 + sw.alpha_jitter * (torch.rand(1, device=x.device) - 0.5))
-        delta = alpha * grad.clamp(-sw.grad_clamp, sw.grad_clamp)
-        if sw.think_max_move is not None:
-            delta = delta.clamp(-sw.think_max_move, sw.think_max_move)
-        x = x - delta
-        if self.training and self.config.langevin_noise and step < steps - 1:
-            scale = self.config.langevin_noise * (1.0 - step / steps)
-            x = x + scale * torch.randn_like(x)
-        return x - x.mean(dim=-1, keepdim=True)
-
     def forward(self, idx, targets, use_refine=True, refine_steps=2, contrastive=None, draw=None):
         """(loss, logits, metrics). `contrastive` adds its loss; `draw` fixes its random choices."""
-        energies = self.energies(idx)
+        c, text = self.config, self.read(idx)
+        energies = text.e
         logits_s1 = -energies
         nll_s1 = cross_entropy(logits_s1, targets)
-        logits, loss, metrics = logits_s1, nll_s1, {}
+        logits, loss = logits_s1, nll_s1
         if use_refine:
-            shared = energies if self.switches.share_hidden else None
-            logits, _ = self.system2_refine(idx, refine_steps, shared)
+            text = text if c.share_hidden else self.read(idx)
+            logits = self.descend(text, refine_steps, "batch")[-1]
             nll_s2 = cross_entropy(logits, targets)
-            w = self.switches.aux_ce_weight
+            w = c.aux_ce_weight
             loss = (1 - w) * nll_s2 + w * nll_s1 if w else nll_s2
             metrics = system2_metrics(energies, logits_s1, logits, nll_s1, nll_s2)
         else:
             metrics = system1_metrics(energies, logits_s1, nll_s1)
-        if self.switches.info_nce_weight:
+        if c.info_nce_weight:
             nce, accuracy = self.info_nce(energies, targets)
-            loss = loss + self.switches.info_nce_weight * nce
+            loss = loss + c.info_nce_weight * nce
             metrics.update(info_nce_loss=nce.item(), info_nce_acc=accuracy.item())
         if contrastive is not None:
             cd = contrastive(targets, energies, draw)
-            nll, loss = loss, loss + self.config.contrastive_weight * cd
+            nll, loss = loss, loss + c.contrastive_weight * cd
             metrics.update(nll_loss=nll.item(), cd_loss=cd.item(), total_loss=loss.item())
         return loss, logits, metrics
 
@@ -274,7 +101,7 @@ class EBM(nn.Module):
         B, T, V = energies.shape
         chosen = targets.unsqueeze(0).expand(B, B, T).unsqueeze(-1)
         pairs = energies.unsqueeze(1).expand(B, B, T, V).gather(-1, chosen).squeeze(-1).mean(-1)
-        scores = -pairs / self.switches.info_nce_temperature
+        scores = -pairs / self.config.info_nce_temperature
         own = torch.arange(B, device=scores.device)
         return F.cross_entropy(scores, own), (scores.argmax(1) == own).float().mean()
 
@@ -289,35 +116,10 @@ class EBM(nn.Module):
         p = F.softmax(logits, dim=-1)
         return (p * (p + 1e-10).log()).sum(dim=(-1, -2))
 
-    @torch.no_grad()
-    def generate(self, idx, n, temperature=1.0, top_k=None, use_thinking=True, think_steps=4):
-        """Append `n` tokens drawn from the last position's distribution; top_k=1 is greedy."""
-        for _ in range(n):
-            context = idx[:, -self.config.block_size :]
-            if use_thinking:
-                logits, _ = self.system2_refine(context, think_steps)
-            else:
-                logits = self.system1(context)
-            logits = logits[:, -1] / temperature
-            if top_k is not None:
-                least = logits.topk(min(top_k, logits.size(-1))).values[:, -1:]
-                logits = logits.masked_fill(logits < least, float("-inf"))
-            idx = torch.cat((idx, torch.multinomial(F.softmax(logits, -1), 1)), dim=1)
-        return idx
 
-
-class EarlyStop:
-    """Two consecutive changes of J below the threshold end the loop."""
-
-    def __init__(self, threshold):
-        self.threshold, self.previous, self.calm = threshold, None, 0
-
-    def converged(self, value):
-        if self.previous is not None:
-            small = abs(self.previous - value) < self.threshold
-            self.calm = self.calm + 1 if small else 0
-        self.previous = value
-        return self.calm >= 2
+def expected_energy(x, energies):
+    """Per sequence: sum over T of the mean energy under softmax(x); (B, T, V) twice -> (B,)."""
+    return (F.softmax(x, dim=-1) * energies).sum(dim=(-1, -2))
 
 
 def mean_energy(logits, energies):
@@ -381,14 +183,14 @@ class Contrastive:
 
     def __call__(self, targets, energies, draw=None):
         """mean(E positive) / T - mean(E negative) / T; `energies` are those of the loss."""
-        sw = self.model.switches
-        if sw.contrastive_energy == "same_token":
+        c = self.model.config
+        if c.contrastive_energy == "same_token":
             # The original's pass over the targets; a second one here keeps its dropout masks apart.
             positive = self.model.compute_energy(targets)
             energies = self.model.energies(targets)
-        if sw.contrastive_energy == "next_token" or sw.contrastive_positive_grad:
+        if c.contrastive_energy == "next_token" or c.contrastive_positive_grad:
             positive = energies.gather(-1, targets.unsqueeze(-1)).sum(dim=(-1, -2))
-        if not sw.contrastive_positive_grad:
+        if not c.contrastive_positive_grad:
             positive = positive.detach()
         sampler = {"cd": self.cd, "pcd": self.pcd, "fast_pcd": self.fast_pcd}
         self.negatives = sampler[self.model.config.contrastive_type](
