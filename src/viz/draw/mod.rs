@@ -8,9 +8,9 @@ pub mod marks;
 pub mod output;
 pub mod style;
 
-pub use axes::{Axis, Chart, bounds, colour_bar, panel, range_of, square_panel};
+pub use axes::{Axis, Chart, Colours, bounds, flat_colour_bar, map_panel, panel, range_of};
 pub use curves::{Dash, band, by_step, dot, line, outline};
-pub use figure::{Area, DrawError, Figure, escaped, gif, text_width};
+pub use figure::{Area, DrawError, Figure, Sheet, escaped, fitted, gif, text_width};
 pub use legend::{Sample, legend};
 pub use marks::{draw_ends, samples};
 pub use output::{Picture, Table};
