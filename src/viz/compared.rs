@@ -65,9 +65,8 @@ fn names_of(rows: &[Row]) -> Vec<String> {
             n => format!("{n} steps"),
         };
         let settings = text(row, "settings").replace("model.", "");
-        let parts = [file, how, settings].into_iter().filter(|part| !part.is_empty());
-        let words = parts.chain([format!("({})", text(row, "name"))]);
-        words.collect::<Vec<_>>().join(" ")
+        let parts: Vec<String> = [file, how, settings].into_iter().filter(|part| !part.is_empty()).collect();
+        format!("{} ({})", parts.join(", "), text(row, "name")).trim_start().to_owned()
     });
     names.collect()
 }
@@ -117,7 +116,8 @@ mod tests {
         assert_eq!(names(&["a.pt", "a.pt"]), ["", ""]);
         assert_eq!(names(&["a/x.pt", "a/y.pt", "b/x.pt"]), ["a/x.pt", "a/y.pt", "b/x.pt"]);
         let row = |name: &str, steps: i64, settings: &str| -> Row {
-            let json = serde_json::json!({"name": name, "checkpoint": "a.pt", "refine_steps": steps, "settings": settings});
+            let json =
+                serde_json::json!({"name": name, "checkpoint": "a.pt", "refine_steps": steps, "settings": settings});
             serde_json::from_value(json).unwrap()
         };
         assert_eq!(names_of(&[row("a", 0, ""), row("b", 4, "")]), ["System 1 (a)", "4 steps (b)"]);

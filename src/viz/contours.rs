@@ -5,7 +5,9 @@ use plotters::prelude::{PathElement, Polygon, Rectangle};
 use plotters::style::{Color, WHITE};
 
 use super::draw::style::{PATH, viridis, width};
-use super::draw::{Axis, Chart, Colours, Dash, DrawError, Picture, dot, draw_ends, line, map_panel, outline, samples};
+use super::draw::{
+    Axis, Chart, Colours, Dash, DrawError, Map, Picture, dot, draw_ends, line, map_panels, outline, samples,
+};
 use super::landscape::{Landscape, View};
 use crate::config::PictureFormat;
 use crate::error::Error;
@@ -26,13 +28,17 @@ pub fn picture(numbers: &Landscape, format: PictureFormat) -> Result<Picture, Er
     let picture = picture.draw(format, &numbers.summary, |sheet| {
         sheet.legend(samples())?;
         let [first, second] = numbers.axis_names();
-        let rooms = sheet.panels(2, (2, 300.0), |wide| 0.84 * wide);
-        for (view, room) in numbers.views.iter().zip(&rooms) {
-            let x = Axis::new(&first, view.side(0)).with_ticks(4);
-            let y = Axis::new(&second, view.side(1)).with_ticks(5);
-            let range = view.range_above(numbers.plane.path[0].energy);
-            let colours = Colours { label: "E − E(System 1), nats", range, colour: viridis };
-            let mut chart = map_panel(room, numbers.title(view, true), (&x, &y), &colours)?;
+        let rooms = sheet.panels(2, (2, 300.0), |wide| 0.83 * wide);
+        let maps = numbers.views.each_ref().map(|view| Map {
+            title: numbers.title(view, true),
+            axes: (Axis::new(&first, view.side(0)).with_ticks(4), Axis::new(&second, view.side(1))),
+            colours: Colours {
+                label: "E − E(System 1), nats",
+                range: view.range_above(numbers.plane.path[0].energy),
+                colour: viridis,
+            },
+        });
+        for (view, mut chart) in numbers.views.iter().zip(map_panels(&rooms, &maps)?) {
             draw_contours(&chart, view)?;
             if view.name == "wide" && numbers.box_is_seen() {
                 let near = numbers.views[1].corners();

@@ -15,7 +15,9 @@ use crate::energy::entropy;
 use crate::error::Error;
 
 /// Pixels of a column at least, as a letter needs them: of a longer prompt the last ones are drawn.
-const LEAST: f64 = 9.0;
+const LEAST: f64 = 10.5;
+/// Pixels that the meaning of a map's colours takes.
+const KEY: i32 = 42;
 /// Pixels of a column at most.
 const WIDEST: f64 = 120.0;
 
@@ -61,7 +63,8 @@ pub fn picture(studio: &Studio) -> Result<Picture, Error> {
 
 fn paint(sheet: &mut Sheet, numbers: &Positions) -> Result<(), DrawError> {
     for (name, rows) in [("energy", &numbers.energy), ("entropy", &numbers.entropy)] {
-        draw_map(&sheet.take(248.0), name, rows, &numbers.characters)?;
+        let keys = if sheet.width() < 500.0 { 2 * KEY } else { KEY }; // below one another where names would meet
+        draw_map(&sheet.take(f64::from(keys) + 206.0), keys, name, rows, &numbers.characters)?;
     }
     Ok(())
 }
@@ -89,7 +92,7 @@ impl Cells {
     }
 }
 
-fn draw_map(area: &Area, name: &str, rows: &[Vec<f64>], characters: &[String]) -> Result<(), DrawError> {
+fn draw_map(area: &Area, keys: i32, name: &str, rows: &[Vec<f64>], characters: &[String]) -> Result<(), DrawError> {
     let (w, h) = area.dim_in_pixel();
     let (left, room) = (px(62.0), w as i32 - px(62.0 + 14.0));
     let first = characters.len().saturating_sub((room / px(LEAST)) as usize);
@@ -98,7 +101,7 @@ fn draw_map(area: &Area, name: &str, rows: &[Vec<f64>], characters: &[String]) -
     let cells = Cells {
         left,
         wide: (f64::from(room) / n as f64).min(f64::from(px(WIDEST))),
-        top: px(47.0),
+        top: px(f64::from(keys) + 5.0),
         strip: px(16.0),
         gap: px(4.0),
         bottom: h as i32 - px(38.0),
@@ -132,13 +135,13 @@ fn draw_map(area: &Area, name: &str, rows: &[Vec<f64>], characters: &[String]) -
     label_columns(area, &cells, characters, first)?;
     label_rows(area, &cells)?;
     let whole = (right - cells.left).max(px(260.0).min(room));
-    let middle = cells.left + whole / 2;
-    let system1 = Colours { label: &format!("{name} of System 1, nats"), range: level, colour: viridis };
-    flat_colour_bar(area, &system1, (cells.left, middle - px(14.0)), px(4.0))?;
-    let label = format!("change of {name} since, nats");
+    let system1 = Colours { label: &format!("System 1's {name}, nats"), range: level, colour: viridis };
+    let (half, second) = if keys > KEY { (whole, (0, KEY)) } else { (whole / 2 - px(14.0), (whole / 2 + px(14.0), 0)) };
+    flat_colour_bar(area, &system1, (cells.left, cells.left + half), px(4.0))?;
     let change =
-        Colours { label: &label, range: -largest..largest, colour: |share| diverging(2.0 * share - 1.0) };
-    flat_colour_bar(area, &change, (middle + px(14.0), cells.left + whole), px(4.0))
+        Colours { label: "change since, nats", range: -largest..largest, colour: |share| diverging(2.0 * share - 1.0) };
+    let left = cells.left + second.0;
+    flat_colour_bar(area, &change, (left, left + half), px(f64::from(second.1) + 4.0))
 }
 
 fn fill(area: &Area, from: (i32, i32), to: (i32, i32), colour: RGBColor) -> Result<(), DrawError> {
@@ -147,7 +150,7 @@ fn fill(area: &Area, from: (i32, i32), to: (i32, i32), colour: RGBColor) -> Resu
 
 fn label_columns(area: &Area, cells: &Cells, all: &[String], first: usize) -> Result<(), DrawError> {
     let characters: Vec<String> = all[first..].iter().map(|c| c.chars().map(style::token).collect()).collect();
-    let size = (cells.wide / f64::from(px(1.0)) * 1.1).clamp(6.0, LABEL);
+    let size = (cells.wide / f64::from(px(1.0)) * 0.85).min(LABEL); // the widest letters are as wide as the font's size
     for (column, character) in characters.iter().enumerate() {
         let middle = (cells.x(column) + cells.x(column + 1)) / 2;
         let mut style = text(size, &INK).pos(Pos::new(HPos::Center, VPos::Top));
@@ -171,7 +174,9 @@ fn label_rows(area: &Area, cells: &Cells) -> Result<(), DrawError> {
     area.draw(&Text::new("System 1", at(cells.top + cells.strip / 2), text(TICK, &SOFT).pos(right)))?;
     let (ticks, _) = style::ticks(&(1.0..cells.steps.max(2) as f64), 4, true);
     let mut shown: Vec<usize> = ticks.iter().map(|&t| t as usize).filter(|&t| (1..=cells.steps).contains(&t)).collect();
-    shown.push(1);
+    if !shown.contains(&1) {
+        shown.push(1);
+    }
     for step in shown {
         let y = (cells.y(step) + cells.y(step + 1)) / 2;
         area.draw(&PathElement::new([(cells.left - px(3.0), y), (cells.left, y)], FAINT.stroke_width(width(0.8))))?;

@@ -176,7 +176,8 @@ fn draw_axes(area: &Area, eye: &Eye, numbers: &Landscape, view: &View) -> Result
             let share = (tick - side.start) / (side.end - side.start);
             let (x, y) = at(share);
             let end = (x + px(out.0), y + px(out.1));
-            let at_the_corner = d < 2 && (share - (1.0 - d as f64)).abs() < 0.04; // where two axes meet, numbers would too
+            // Where two axes meet, their numbers would too.
+            let at_the_corner = if d == 0 { share > 0.95 } else { share < 0.07 };
             if at_the_corner {
                 continue;
             }
@@ -184,12 +185,18 @@ fn draw_axes(area: &Area, eye: &Eye, numbers: &Landscape, view: &View) -> Result
             area.draw(&Text::new(shown.show(tick), end, text(TICK, &SOFT).pos(anchor)))?;
             widest = widest.max(text_width(area, &shown.show(tick), TICK)?);
         }
-        name_axis(area, &shown.name(name), (d, widest), (at(0.5), eye.see([1.0, 0.0, 0.0]).1))?;
+        name_axis(
+            area,
+            &shown.name(name),
+            (d, widest),
+            (at(if d == 2 { 0.0 } else { 0.5 }), eye.see([1.0, 0.0, 0.0]).1),
+        )?;
     }
     Ok(())
 }
 
-/// The name of an axis whose numbers are so wide: of an upright beside its middle, else under it and below the lowest corner.
+/// The name of an axis whose numbers are so wide: of an upright beside it from its foot, else under its middle and below the lowest
+/// corner.
 fn name_axis(
     area: &Area,
     name: &str,
@@ -198,7 +205,7 @@ fn name_axis(
 ) -> Result<(), DrawError> {
     let style = text(LABEL, &INK);
     if d == 2 {
-        let turned = style.transform(FontTransform::Rotate270).pos(Pos::new(HPos::Center, VPos::Bottom));
+        let turned = style.transform(FontTransform::Rotate270).pos(Pos::new(HPos::Left, VPos::Bottom));
         return area.draw(&Text::new(name.to_owned(), (x - px(10.0) - widest, y), turned));
     }
     let half = text_width(area, name, LABEL)? / 2;

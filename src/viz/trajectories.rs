@@ -103,12 +103,10 @@ fn look(n: usize) -> (RGBColor, Dash) {
 
 fn paint(sheet: &mut Sheet, numbers: &Trajectories) -> Result<(), DrawError> {
     let steps = numbers.energies.len() - 1;
-    sheet.legend(
-        numbers.tokens.iter().enumerate().map(|(n, t)| {
-            let (colour, dash) = look(n);
-            (t.token.chars().map(style::token).collect::<String>(), Sample::Line(colour, dash))
-        }),
-    )?;
+    sheet.legend(numbers.tokens.iter().enumerate().map(|(n, t)| {
+        let (colour, dash) = look(n);
+        (t.token.chars().map(style::token).collect::<String>(), Sample::Line(colour, dash))
+    }))?;
     type Values = fn(&Token, usize) -> f64;
     let panels: [(&str, &str, Values); 3] = [
         ("logits", "logit − mean", |t, k| t.centred_logits[k]),

@@ -83,20 +83,30 @@ impl<'a> Axis<'a> {
         }
     }
 
+    /// Of the widest of its numbers, in units.
+    fn width(&self, area: &Area) -> Result<i32, DrawError> {
+        let (ticks, numbers) = self.scale(area, None)?;
+        widest(area, ticks.iter().map(|&tick| self.words(numbers, tick)))
+    }
+
     /// Ticks and how they are written: as many as were asked for, or as stand beside one another in `room` units.
     fn scale(&self, area: &Area, room: Option<i32>) -> Result<(Vec<f64>, Numbers), DrawError> {
         let (mut ticks, mut numbers) = (Vec::new(), Numbers::new(&self.range, 1.0));
         for n in (1..=self.ticks).rev() {
             let (found, step) = style::ticks(&self.range, n, self.whole);
             (ticks, numbers) = (found, Numbers::new(&self.range, step));
-            let widths = ticks.iter().map(|&tick| text_width(area, &self.words(numbers, tick), TICK));
-            let widest = widths.collect::<Result<Vec<_>, _>>()?.into_iter().max().unwrap_or(0);
+            let widest = widest(area, ticks.iter().map(|&tick| self.words(numbers, tick)))?;
             if room.is_none_or(|room| (widest + px(8.0)) * ticks.len() as i32 <= room) {
                 break;
             }
         }
         Ok((ticks, numbers))
     }
+}
+
+/// The width of the widest number, in units.
+fn widest(area: &Area, numbers: impl Iterator<Item = String>) -> Result<i32, DrawError> {
+    numbers.map(|words| text_width(area, &words, TICK)).try_fold(0, |widest, width| Ok(widest.max(width?)))
 }
 
 /// What the colours of a map mean.
@@ -134,22 +144,33 @@ pub fn square_panel<'a, 'b>(area: &'a Area<'b>, title: &str, x: &Axis, y: &Axis)
     panel_of_shape(area, title, (x, y), Some((px(10.0), 0)))
 }
 
-/// Units that the numbers of a map take at least, so that two maps beside one another are of one size.
-const NUMBERS: i32 = 34 * style::UNITS;
+/// A square panel whose colours mean something.
+pub struct Map<'a> {
+    /// What stands above it
+    pub title: &'a str,
+    /// Its axes
+    pub axes: (Axis<'a>, Axis<'a>),
+    /// What is said in a bar at its side
+    pub colours: Colours<'a>,
+}
 
-/// A [`square_panel`] with the bar of its colours at its side.
-pub fn map_panel<'a, 'b>(
-    area: &'a Area<'b>,
-    title: &str,
-    (x, y): (&Axis, &Axis),
-    colours: &Colours,
-) -> Result<Chart<'a, 'b>, DrawError> {
-    let bar = Bar::new(area, colours)?;
-    let chart = panel_of_shape(area, title, (x, y), Some((bar.width(), NUMBERS)))?;
-    let (wide, high) = chart.plotting_area().get_pixel_range();
-    let (left, top) = area.get_base_pixel();
-    bar.draw(area, wide.end - left + px(8.0), (high.start - top, high.end - top))?;
-    Ok(chart)
+/// Maps in rooms of one size, all equally large.
+pub fn map_panels<'a, 'b>(rooms: &'a [Area<'b>], maps: &[Map]) -> Result<Vec<Chart<'a, 'b>>, DrawError> {
+    let (mut bars, mut numbers) = (Vec::new(), 0);
+    for (room, map) in rooms.iter().zip(maps) {
+        bars.push(Bar::new(room, &map.colours)?);
+        numbers = numbers.max(map.axes.1.width(room)?);
+    }
+    let bar = bars.iter().map(Bar::width).max().unwrap_or(0);
+    let mut charts = Vec::new();
+    for ((room, map), own) in rooms.iter().zip(maps).zip(&bars) {
+        let chart = panel_of_shape(room, map.title, (&map.axes.0, &map.axes.1), Some((bar, numbers)))?;
+        let (wide, high) = chart.plotting_area().get_pixel_range();
+        let (left, top) = room.get_base_pixel();
+        own.draw(room, wide.end - left + px(8.0), (high.start - top, high.end - top))?;
+        charts.push(chart);
+    }
+    Ok(charts)
 }
 
 /// `beside`: the panel is square, with so many units at its right, and at its left as many as numbers of such a width need.
@@ -160,10 +181,9 @@ fn panel_of_shape<'a, 'b>(
     beside: Option<(i32, i32)>,
 ) -> Result<Chart<'a, 'b>, DrawError> {
     let (y_ticks, y_numbers) = y.scale(area, None)?;
-    let widest = y_ticks.iter().map(|&tick| text_width(area, &y.words(y_numbers, tick), TICK));
-    let least = beside.map_or(0, |(_, numbers)| numbers);
-    let widest = widest.collect::<Result<Vec<_>, _>>()?.into_iter().fold(least, i32::max);
-    let (above, below) = (if title.is_empty() { px(8.0) } else { px(22.0) }, if x.label.is_empty() { px(6.0) } else { px(34.0) });
+    let widest = beside.map_or(0, |(_, numbers)| numbers).max(y.width(area)?);
+    let (above, below) =
+        (if title.is_empty() { px(8.0) } else { px(22.0) }, if x.label.is_empty() { px(6.0) } else { px(34.0) });
     let left = widest + if y.label.is_empty() { px(8.0) } else { px(28.0) };
     // The last number of x may stand at the end of its axis.
     let (all, numbers) = x.scale(area, None)?;
@@ -223,8 +243,7 @@ impl<'a> Bar<'a> {
         let (ticks, step) = style::ticks(&colours.range, 5, false);
         let numbers = Numbers::new(&colours.range, step);
         let ticks: Vec<(f64, String)> = ticks.into_iter().map(|tick| (tick, numbers.show(tick))).collect();
-        let widths = ticks.iter().map(|(_, words)| text_width(area, words, TICK)).collect::<Result<Vec<_>, _>>()?;
-        let widest = widths.into_iter().fold(NUMBERS, i32::max);
+        let widest = widest(area, ticks.iter().map(|(_, words)| words.clone()))?;
         Ok(Self { colours, ticks, widest, name: numbers.name(colours.label) })
     }
 
@@ -270,12 +289,7 @@ fn colour_bands(
 }
 
 /// A flat bar of colours from `left` to `right`, with its name above it and its numbers below: 34 pixels from `top`.
-pub fn flat_colour_bar(
-    area: &Area,
-    colours: &Colours,
-    (left, right): (i32, i32),
-    top: i32,
-) -> Result<(), DrawError> {
+pub fn flat_colour_bar(area: &Area, colours: &Colours, (left, right): (i32, i32), top: i32) -> Result<(), DrawError> {
     let axis = Axis::new(colours.label, colours.range.clone()).with_ticks(4);
     let (ticks, numbers) = axis.scale(area, Some(right - left))?;
     area.draw(&Text::new(numbers.name(colours.label), (left, top), text(LABEL, &INK)))?;

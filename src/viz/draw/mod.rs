@@ -8,7 +8,7 @@ pub mod marks;
 pub mod output;
 pub mod style;
 
-pub use axes::{Axis, Chart, Colours, bounds, flat_colour_bar, map_panel, panel, range_of};
+pub use axes::{Axis, Chart, Colours, Map, bounds, flat_colour_bar, map_panels, panel, range_of};
 pub use curves::{Dash, band, by_step, dot, line, outline};
 pub use figure::{Area, DrawError, Figure, Sheet, escaped, fitted, gif, text_width};
 pub use legend::{Sample, legend};
