@@ -22,7 +22,7 @@ const POINTS: i64 = 161;
 const WIDE: f64 = 4.0;
 const TITLE: &str = "The bowl that a thought rolls down";
 /// The upright axis.
-const HEIGHT: &str = "E − E(System 1), nats";
+const HEIGHT: &str = "E − E₀, nats";
 /// Panels with a ball.
 const PANELS: usize = 6;
 /// Frames of the animation at most.
@@ -94,7 +94,7 @@ pub fn picture(studio: &Studio) -> Result<Picture, Error> {
     let bowl = bowl(prompt)?;
     let last = prompt.steps();
     let summary = format!(
-        "After {}: {}, {} logits long; {} lower by {} nats{}.",
+        "After {}: {}, {} logits long; {} lower by {} nats than System 1's, E₀{}.",
         bowl.context,
         prompt.effort(),
         short(bowl.places[last].abs()),

@@ -33,7 +33,7 @@ pub fn picture(numbers: &Landscape, format: PictureFormat) -> Result<Picture, Er
             title: numbers.title(view, true),
             axes: (Axis::new(&first, view.side(0)).with_ticks(4), Axis::new(&second, view.side(1))),
             colours: Colours {
-                label: "E − E(System 1), nats",
+                label: "E − E₀, nats",
                 range: view.range_above(numbers.plane.path[0].energy),
                 colour: viridis,
             },

@@ -149,7 +149,7 @@ impl Landscape {
 fn summary(prompt: &Prompt, path: &[Step]) -> String {
     let (start, end) = (path[0], path[path.len() - 1]);
     format!(
-        "After {}: {}: {} lower by {} nats, from {} to {}; prediction moved by {} logits{}.",
+        "After {}: {}: {} lower by {} nats, from E₀ = {} to {}; prediction moved by {} logits{}.",
         prompt.context(),
         prompt.effort(),
         prompt.energy_name(),

@@ -45,7 +45,7 @@ struct Eye {
 impl Eye {
     fn new(area: &Area) -> Self {
         let (w, h) = area.dim_in_pixel();
-        Self { centre: (f64::from(w) * 0.56, f64::from(h) * 0.48), scale: f64::from(w) * 0.53 }
+        Self { centre: (f64::from(w) * 0.545, f64::from(h) * 0.48), scale: f64::from(w) * 0.51 }
     }
 
     /// Right and towards the eye, after the turn.
@@ -157,7 +157,7 @@ fn draw_axes(area: &Area, eye: &Eye, numbers: &Landscape, view: &View) -> Result
         (view.side(1), second, Pos::new(HPos::Left, VPos::Top), (4.0, 3.0)),
         (
             view.range_above(numbers.plane.path[0].energy),
-            "E − E(System 1), nats",
+            "E − E₀, nats",
             Pos::new(HPos::Right, VPos::Center),
             (-4.0, 0.0),
         ),
@@ -182,8 +182,11 @@ fn draw_axes(area: &Area, eye: &Eye, numbers: &Landscape, view: &View) -> Result
                 continue;
             }
             area.draw(&PathElement::new([(x, y), end], FAINT.stroke_width(width(0.8))))?;
-            area.draw(&Text::new(shown.show(tick), end, text(TICK, &SOFT).pos(anchor)))?;
-            widest = widest.max(text_width(area, &shown.show(tick), TICK)?);
+            let (words, room) = (shown.show(tick), area.dim_in_pixel().0 as i32 - px(3.0));
+            let wide = text_width(area, &words, TICK)?;
+            let place = if d == 1 { (end.0.min(room - wide), end.1) } else { end };
+            area.draw(&Text::new(words, place, text(TICK, &SOFT).pos(anchor)))?;
+            widest = widest.max(wide);
         }
         name_axis(
             area,

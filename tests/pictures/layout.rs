@@ -3,6 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use nanoebm::config::{PictureFormat, VizConfig, VizMode};
+use nanoebm::eval::compare::Comparison;
+use nanoebm::eval::table::Measured;
+use nanoebm::metrics::Row;
+use nanoebm::viz::compared;
 use nanoebm::viz::draw::Picture;
 use nanoebm::viz::gallery::gallery;
 use serde_json::json;
@@ -129,6 +133,23 @@ fn the_page_shows_each_picture_as_wide_as_its_reader() {
         assert!(shown(stem) && files.contains(&format!("{stem}_narrow.svg")), "{stem}");
     }
     assert!(page.contains("prefers-color-scheme:dark") && page.contains("href=\"report.html\""));
+}
+
+#[test]
+fn texts_keep_apart_in_comparisons() {
+    let model = |name: &str, file: &str, settings: &str, by: f64| -> Row {
+        let row = json!({"name": name, "checkpoint": file, "refine_steps": 4, "settings": settings, "nll_minus_a": by,
+            "nll_minus_a_low": by - 0.01, "nll_minus_a_high": by + 0.1, "ece_minus_a": 1e-6 * by});
+        serde_json::from_value(row).unwrap()
+    };
+    let long = "model.use_soft_tokens=true model.energy_convergence_threshold=0.0001 model.alpha_value=0.002";
+    let pair = vec![model("a", "out_hard/run_1/final.pt", "", 0.0), model("b", "out_soft/run_2/final.pt", "", -0.17)];
+    let many =
+        "abcdef".chars().enumerate().map(|(i, c)| model(&c.to_string(), "a.pt", long, i as f64 * 1234.5)).collect();
+    for rows in [pair, many] {
+        let comparison = Comparison { windows: 12, block_size: 32, measured: Measured::new(rows) };
+        assert_eq!(compared::picture(&comparison, PictureFormat::Svg).unwrap().clashes, [""; 0]);
+    }
 }
 
 /// Each ink of the pictures' words, frames and paper is another one in the dark.
