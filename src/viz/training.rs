@@ -197,7 +197,7 @@ fn draw_panel(area: &Area, numbers: &Training, which: usize) -> Result<(), DrawE
     let below = area.split_vertically(px(18.0)).1;
     let room = if entries.len() > 1 { legend(&below, entries)? } else { below };
     let last = numbers.curves.iter().flat_map(|curve| &curve.points).fold(1f64, |l, p| l.max(p.0)); // the same for all panels
-    let x = Axis { whole: true, ..Axis::new("training step", 0.0..last) };
+    let x = Axis { whole: true, ..Axis::new("training step", 0.0..rounded_up(last)) };
     let y = Axis::new(label, range_of(shown.iter().flat_map(|(c, ..)| c.points.iter().map(|p| p.1))));
     let mut chart = panel(&room, "", &x, &y)?;
     // The rows as logged, pale, and over them the smoothed ones.
@@ -210,6 +210,13 @@ fn draw_panel(area: &Area, numbers: &Training, which: usize) -> Result<(), DrawE
     Ok(())
 }
 
+/// The next round number where it is near: a training of 600 steps logs its last row before them.
+fn rounded_up(last: f64) -> f64 {
+    let (_, step) = style::ticks(&(0.0..last), 5, true);
+    let next = (last / step).ceil() * step;
+    if next < 1.05 * last { next } else { last }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -220,6 +227,11 @@ mod tests {
         let smooth = averaged(&points, 3);
         assert_eq!((smooth[0], smooth[4], smooth[2].1), (points[0], points[4], 14.0 / 3.0));
         assert_eq!(averaged(&points, 1), points);
+    }
+
+    #[test]
+    fn the_last_tick_of_a_training_is_shown() {
+        assert_eq!([590.0, 1990.0, 2000.0, 510.0, 1.0].map(rounded_up), [600.0, 2000.0, 2000.0, 510.0, 1.0]);
     }
 
     #[test]
