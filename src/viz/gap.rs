@@ -107,8 +107,8 @@ pub(super) fn picture(studio: &Studio) -> Result<Picture, Error> {
     let picture = Picture::new(
         "gap",
         "Energy by thinking step",
-        "Left: the energy after each step; right: how far it has fallen since System 1 (up is lower energy). \
-         Lines are means over validation positions, bands hold the middle 80 % of them.",
+        "First the energy after each step, then how far it has fallen since System 1 (up is lower energy). Lines are means over \
+         validation positions, bands hold the middle 80 % of them.",
     );
     let mut table = Table::new(&["step", "quantity", "mean", "p10", "p50", "p90"]);
     for (name, rows) in [("energy", &numbers.energy), ("gap", &numbers.gap)] {

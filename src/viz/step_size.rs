@@ -79,8 +79,8 @@ fn smallest_that_shows(own: f64, path: impl Fn(f64) -> Vec<f64>) -> f64 {
 /// How far the energy falls along a path; none where it rises.
 fn fall(path: &[f64]) -> Option<f64> {
     let (first, last) = (path.first()?, path.last()?);
-    let rises = |ends: &[f64]| !(ends[1] <= ends[0] + ROUNDING * ends[0].abs().max(1.0)); // nor is NaN a fall
-    (!path.windows(2).any(rises)).then_some(first - last)
+    let falls = |ends: &[f64]| ends[1] <= ends[0] + ROUNDING * ends[0].abs().max(1.0); // NaN does not
+    path.windows(2).all(falls).then_some(first - last)
 }
 
 #[cfg(test)]

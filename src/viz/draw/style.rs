@@ -128,7 +128,7 @@ impl Numbers {
     /// For ticks `step` apart in a range; very small and very large ones are written as multiples of a power of ten.
     pub fn new(range: &Range<f64>, step: f64) -> Self {
         let largest = range.start.abs().max(range.end.abs());
-        let exponent = if (1e-2..1e5).contains(&largest) || largest == 0.0 { 0 } else { order(largest) };
+        let exponent = if (1e-2..1e6).contains(&largest) || largest == 0.0 { 0 } else { order(largest) };
         Self { exponent, decimals: decimals(step / 10f64.powi(exponent)) }
     }
 
