@@ -8,8 +8,8 @@ use plotters::prelude::{Cartesian2d, PathElement, Rectangle, SVGBackend, Text};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, FontTransform, RGBColor};
 
-use super::figure::{Area, DrawError, text_width};
 use super::style::{self, FAINT, GRID, INK, LABEL, Numbers, SOFT, TICK, px, text, width};
+use super::words::{Area, DrawError, text_width};
 
 /// A panel that can be drawn into.
 pub type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<Scale, Scale>>;

@@ -5,14 +5,14 @@
 
 use std::sync::{Arc, OnceLock};
 
-use plotters::coord::Shift;
-use plotters::prelude::{DrawingArea, DrawingAreaErrorKind, IntoDrawingArea, SVGBackend, Text, WHITE};
+use plotters::prelude::{IntoDrawingArea, SVGBackend, WHITE};
 use plotters::style::{FontStyle, register_font};
 use resvg::tiny_skia::{Pixmap, Transform};
 use resvg::usvg::{self, Group, Node, Options, Rect, Tree, WriteOptions};
 
-use super::legend::{Sample, legend};
-use super::style::{DARK, FONT, FONT_NAME, INK, LABEL, SOFT, TITLE, UNITS, px, text};
+use super::sheet::Sheet;
+use super::style::{DARK, FONT, FONT_NAME, UNITS};
+use super::words::DrawError;
 use crate::error::Error;
 
 /// Pixels of a PNG for each pixel of the drawing.
@@ -20,67 +20,10 @@ const DENSITY: f32 = 2.0;
 /// Pixels of a GIF for each pixel of the drawing: its frames are many.
 const GIF_DENSITY: f32 = 1.25;
 
-/// Where to draw, in units of 1/[`UNITS`] pixel.
-pub type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-/// How a drawing can fail.
-pub type DrawError = DrawingAreaErrorKind<std::io::Error>;
-
 /// A finished drawing.
 #[derive(Debug)]
 pub struct Figure {
     tree: Tree,
-}
-
-/// A figure on its way, filled from the top: it becomes as high as what was taken of it.
-pub struct Sheet<'a> {
-    rest: Area<'a>,
-    taken: i32,
-}
-
-impl<'a> Sheet<'a> {
-    /// Room over the whole width, of a height in pixels.
-    pub fn take(&mut self, height: f64) -> Area<'a> {
-        let (room, rest) = self.rest.split_vertically(px(height));
-        self.rest = rest;
-        self.taken += px(height);
-        room
-    }
-
-    /// Its width in pixels.
-    pub fn width(&self) -> f64 {
-        f64::from(self.rest.dim_in_pixel().0) / f64::from(px(1.0))
-    }
-
-    /// Rooms for `n` panels: side by side in up to `columns`, as far as each is `least` pixels wide, then below one another.
-    /// Their height in pixels follows from their width.
-    pub fn panels(&mut self, n: usize, (columns, least): (usize, f64), height: impl Fn(f64) -> f64) -> Vec<Area<'a>> {
-        let columns = ((self.width() / least) as usize).clamp(1, columns);
-        let rows = n.div_ceil(columns);
-        let all = self.take(rows as f64 * height(self.width() / columns as f64));
-        all.split_evenly((rows, columns)).into_iter().take(n).collect()
-    }
-
-    /// A legend of these samples.
-    pub fn legend<S: AsRef<str>>(&mut self, entries: impl IntoIterator<Item = (S, Sample)>) -> Result<(), DrawError> {
-        let below = legend(&self.rest, entries)?;
-        self.taken += below.get_base_pixel().1 - self.rest.get_base_pixel().1;
-        self.rest = below;
-        Ok(())
-    }
-
-    /// Writes a figure's title, and below it what it was made from.
-    fn head(&mut self, title: &str, below: &str) -> Result<(), DrawError> {
-        let room = self.rest.dim_in_pixel().0 as i32 - px(16.0);
-        self.take(8.0);
-        for (words, size, colour) in [(title, TITLE, INK), (below, LABEL, SOFT)] {
-            for words in wrapped(&self.rest, words, size, room)? {
-                let line = self.take(size * 1.35);
-                line.draw(&Text::new(words, (px(8.0), 0), text(size, &colour)))?;
-            }
-        }
-        self.take(4.0);
-        Ok(())
-    }
 }
 
 impl Figure {
@@ -97,13 +40,13 @@ impl Figure {
         let mut svg = String::new();
         let taken = {
             let area = SVGBackend::with_string(&mut svg, (wide, long)).into_drawing_area();
-            let mut sheet = Sheet { rest: area.clone(), taken: 0 };
-            area.fill(&WHITE)
-                .and_then(|()| sheet.head(title, summary))
-                .and_then(|()| paint(&mut sheet))
-                .and_then(|()| area.present())
-                .map_err(|e| picture(e.to_string()))?;
-            sheet.taken
+            let drawn = area.fill(&WHITE).and_then(|()| {
+                let mut sheet = Sheet::new(&area, title, summary)?;
+                paint(&mut sheet)?;
+                area.present()?;
+                Ok(sheet.taken)
+            });
+            drawn.map_err(|e| picture(e.to_string()))?
         };
         let height = (f64::from(taken) / f64::from(UNITS)).ceil() as u32;
         let whole = format!("width=\"{wide}\" height=\"{long}\""); // of the drawing, then of its paper
@@ -201,48 +144,6 @@ fn texts_in(group: &Group, found: &mut Vec<(String, Rect)>) {
     }
 }
 
-/// Words in lines no wider than `room` units; a word that is too long for a line is broken.
-fn wrapped(area: &Area, words: &str, size: f64, room: i32) -> Result<Vec<String>, DrawError> {
-    let fits = |line: &str| Ok::<_, DrawError>(text_width(area, line, size)? <= room);
-    let mut lines: Vec<String> = Vec::new();
-    for word in words.split(' ').filter(|word| !word.is_empty()) {
-        let longer = lines.last().map(|line| format!("{line} {word}"));
-        match longer {
-            Some(longer) if fits(&longer)? => {
-                lines.pop();
-                lines.push(longer);
-            }
-            _ => {
-                let mut line = String::new();
-                for c in word.chars() {
-                    if !fits(&format!("{line}{c}"))? {
-                        lines.push(std::mem::take(&mut line));
-                    }
-                    line.push(c);
-                }
-                lines.push(line);
-            }
-        }
-    }
-    Ok(lines)
-}
-
-/// A line of text, or as much of its end as fits into `room` units: of a path, that is what tells it from others.
-pub fn fitted(area: &Area, line: &str, size: f64, room: i32) -> Result<String, DrawError> {
-    let mut shown = line.to_owned();
-    let mut chars = line.chars();
-    while text_width(area, &shown, size)? > room && chars.next().is_some() {
-        shown = format!("…{}", chars.as_str());
-    }
-    Ok(shown)
-}
-
-/// The width of a line of text in units.
-pub fn text_width(area: &Area, line: &str, size: f64) -> Result<i32, DrawError> {
-    const TOO_WIDE: f64 = 1.065; // plotters measures with the height of a line in place of the font's size
-    Ok((f64::from(area.estimate_text_size(line, &text(size, &INK))?.0) / TOO_WIDE).ceil() as i32)
-}
-
 /// The embedded font alone: what other fonts a machine has must not matter.
 fn fonts() -> Arc<usvg::fontdb::Database> {
     static FONTS: OnceLock<Arc<usvg::fontdb::Database>> = OnceLock::new();
@@ -261,7 +162,11 @@ pub fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use plotters::prelude::Text;
+
     use super::*;
+    use crate::viz::draw::style::{INK, LABEL, px, text};
+    use crate::viz::draw::words::{fitted, text_width};
 
     /// The clashes of a word that is written at two places.
     fn clashes(words: &str, places: [(f64, f64); 2]) -> Vec<String> {

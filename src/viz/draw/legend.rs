@@ -5,8 +5,8 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, RGBAColor, RGBColor};
 
 use super::curves::{Dash, stroke};
-use super::figure::{Area, DrawError, fitted, text_width};
 use super::style::{INK, LABEL, px, text, width};
+use super::words::{Area, DrawError, fitted, text_width};
 
 /// What a sample looks like.
 #[derive(Debug, Clone, Copy)]

@@ -5,8 +5,10 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::figure::{DrawError, Figure, Sheet};
+use super::figure::Figure;
+use super::sheet::Sheet;
 use super::style::{PAGE, PHONE};
+use super::words::DrawError;
 use crate::config::PictureFormat;
 use crate::error::Error;
 use crate::eval::table;
