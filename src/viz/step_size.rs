@@ -49,10 +49,11 @@ impl StepSize {
 
     /// “α = 1 (50 × the trained 0.02)”, or “α = 0.02”.
     pub fn words(self) -> String {
-        let Self { shown, own } = self;
-        match shown == own {
+        let rounded = |alpha: f64| format!("{alpha:.3e}").parse().unwrap_or(alpha); // a learned one has many digits
+        let (shown, own) = (rounded(self.shown), rounded(self.own));
+        match self.shown == self.own {
             true => format!("α = {own}"),
-            false => format!("α = {} ({} × the trained {own})", shown as f32, (shown / own).round()),
+            false => format!("α = {shown} ({} × the trained {own})", (self.shown / self.own).round()),
         }
     }
 
@@ -115,6 +116,8 @@ mod tests {
     fn words_name_the_trained_one_where_it_differs() {
         assert_eq!(StepSize { shown: 1.0, own: 0.02 }.words(), "α = 1 (50 × the trained 0.02)");
         assert_eq!(StepSize { shown: 0.02, own: 0.02 }.words(), "α = 0.02");
+        let learned = StepSize { shown: 1.964_927_7, own: 0.982_463_84 };
+        assert_eq!(learned.words(), "α = 1.965 (2 × the trained 0.9825)");
         assert_eq!(StepSize { shown: 0.02, own: 0.02 }.note(), None);
     }
 }
