@@ -53,9 +53,10 @@ fn draw(trajectory: &[Tensor]) -> Result<Figure, Error> {
     let size = (RANGE.end - RANGE.start) / f64::from(CELLS);
     let cells = (0..CELLS * CELLS).map(|i| [i % CELLS, i / CELLS].map(|i| RANGE.start + size * f64::from(i)));
     let summary = "The energy is low where it is dark; each line is the way of one point.";
-    Figure::draw((480, 500), ("Down Himmelblau's function", summary), |area| {
+    Figure::draw(480, ("Down Himmelblau's function", summary), |sheet| {
+        let area = sheet.take(456.0);
         let (x, y) = (Axis::new("x", RANGE), Axis::new("y", RANGE));
-        let mut chart = square_panel(area, "", &x, &y)?;
+        let mut chart = square_panel(&area, "", &x, &y)?;
         for [x, y] in cells {
             let energy = himmelblau(&Tensor::from_slice(&[x, y]).view([1, 1, 2])).double_value(&[0, 0, 0]);
             // Each cell reaches under the next, so that no light shines through.

@@ -4,7 +4,7 @@
 const report = JSON.parse(document.getElementById("data").textContent);
 const { text, vocab } = report;
 const byId = (id) => document.getElementById(id);
-const TOP_SURPRISE = 8; // bits at the end of the colour scale
+const TOP_SURPRISE = 5; // nats at the end of the colour scale
 /** Milliseconds of a thinking step while playing: a character takes about a second and a half. */
 const BEAT = Math.max(120, 1500 / ((report.think_steps ?? 0) + 1));
 
@@ -38,7 +38,7 @@ function element(tag, properties = {}, ...children) {
 
 const last = (list) => list[list.length - 1];
 const first = (list) => list[0];
-/** Bits that thinking took away (negative) or added. */
+/** Nats that thinking took away (negative) or added. */
 const change = (thinking) => last(thinking.surprise) - first(thinking.surprise);
 
 // ---- the text ---------------------------------------------------------------------------------------------------------
@@ -53,9 +53,9 @@ function drawText() {
     cell.classList.toggle("given", !character.written && report.written !== null);
     cell.classList.toggle("sign", c in SIGNS);
     cell.classList.toggle("code", sign(c).length > 2);
-    const bits = character.thinking ? fixed(last(character.thinking.surprise), 2) + " bits" : "not predicted";
-    cell.setAttribute("aria-label", called(c) + ", " + bits);
-    cell.title = called(c) + " · " + bits;
+    const nats = character.thinking ? fixed(last(character.thinking.surprise), 2) + " nats" : "not predicted";
+    cell.setAttribute("aria-label", called(c) + ", " + nats);
+    cell.title = called(c) + " · " + nats;
     if (word === null) {
       word = element("span", { className: "word", role: "none" });
       byId("text").append(word);
@@ -90,10 +90,10 @@ function paint() {
   const digits = topChange < 0.1 ? 3 : 2;
   const [ramp, ticks, said] =
     mode === "surprise"
-      ? ["var(--raised), var(--hot)", ["0", "2", "4", "6", "8+ bits"], "Colour: surprise from 0 to 8 bits"]
+      ? ["var(--raised), var(--hot)", ["0", "1", "2", "3", "4", "5+ nats"], "Colour: surprise from 0 to 5 nats"]
       : [
           "var(--cold), var(--raised), var(--hot)",
-          [signed(-topChange, digits), "0", signed(topChange, digits) + " bits"],
+          [signed(-topChange, digits), "0", signed(topChange, digits) + " nats"],
           "Colour: change of surprise by thinking, blue for less, orange for more",
         ];
   byId("legend").setAttribute("aria-label", said);
@@ -161,11 +161,11 @@ function story(c, written, thinking) {
   const how = !written ? "was given" : report.sample ? "was drawn" : "was taken as the best";
   const moved = first(ranks) === last(ranks) ? "before and after thinking" : `before thinking, ${last(ranks)} after`;
   const rank = `rank ${first(ranks)}` + (p.length > 1 ? " " + moved : "");
-  const bits =
+  const nats =
     p.length > 1
-      ? `Its surprise went from ${fixed(first(thinking.surprise), 3)} to ${fixed(last(thinking.surprise), 3)} bits.`
-      : `Its surprise is ${fixed(first(thinking.surprise), 3)} bits.`;
-  return `${called(c)} ${how}; the model gave it ${percent(last(p))}, ${rank}. ${bits}`.replace(/^./u, (x) => x.toUpperCase());
+      ? `Its surprise went from ${fixed(first(thinking.surprise), 3)} to ${fixed(last(thinking.surprise), 3)} nats.`
+      : `Its surprise is ${fixed(first(thinking.surprise), 3)} nats.`;
+  return `${called(c)} ${how}; the model gave it ${percent(last(p))}, ${rank}. ${nats}`.replace(/^./u, (x) => x.toUpperCase());
 }
 
 /** What changes with the thinking step. */
@@ -178,11 +178,14 @@ function drawStep() {
   byId("step").setAttribute("aria-valuetext", `${name}, energy ${fixed(thinking.energy[step], 3)}`);
   byId("stepname").textContent = `step ${step} of ${most}`;
   byId("glyph").style.backgroundColor = background(thinking, step, "surprise");
+  const reach = (series) => Math.max(...series) - Math.min(...series);
+  const span = Math.max(2e-4, ...[thinking.energy, thinking.entropy, thinking.surprise].map(reach));
   byId("charts").replaceChildren(
-    chart("energy", thinking.energy, step),
-    chart("entropy, bits", thinking.entropy, step),
-    chart("surprise, bits", thinking.surprise, step),
+    chart("energy", thinking.energy, step, span),
+    chart("entropy", thinking.entropy, step, span),
+    chart("surprise", thinking.surprise, step, span),
   );
+  byId("height").textContent = `The charts have one scale: each is ${fixed(span, span < 0.1 ? 4 : 2)} nats high.`;
   drawCandidates(thinking, step);
 }
 
@@ -192,18 +195,18 @@ function points(series, [width, height], [low, high]) {
   return series.map((value, k) => [fixed(x(k), 1), ((high - value) / (high - low)) * height].map(Number));
 }
 
-/** A small line chart of one number over the thinking steps. The SVGs are made of numbers only. */
-function chart(label, series, step) {
+/** A small line chart, `span` nats high, of one number over the thinking steps. The SVGs are made of numbers only. */
+function chart(label, series, step, span) {
   const [width, height] = [160, 44];
   const [low, high] = [Math.min(...series), Math.max(...series)];
   const middle = (low + high) / 2;
-  const reach = Math.max((high - low) / 2, 1e-4) * 1.15; // a flat line stays in the middle
+  const reach = span / 2;
   const at = points(series, [width, height], [middle - reach, middle + reach]);
   const dot = (k) => (k === step ? `class="now" r="4"` : `class="dot" r="2.5"`);
   const dots = at.map(([x, y], k) => `<circle cx="${x}" cy="${y}" ${dot(k)}/>`).join("");
   const path = `<polyline class="path" points="${at.join(" ")}"/>`;
   const digits = high - low < 0.1 ? 4 : 2;
-  const figure = element("figure", {}, element("figcaption", {}, label, element("b", {}, fixed(series[step], digits))));
+  const figure = element("figure", {}, element("figcaption", {}, `${label}, nats`, element("b", {}, fixed(series[step], digits))));
   const since = [signed(series[step] - series[0], digits), element("span", { className: "wide" }, " since System 1")];
   figure.firstChild.append(...(step === 0 ? ["System 1"] : since));
   const box = `-5 -5 ${width + 10} ${height + 10}`; // room for the dots
@@ -217,7 +220,8 @@ function drawCandidates(thinking, step) {
   const moves = thinking.p.map((row) => row.map((p, c) => 100 * (p - thinking.p[0][c]))); // percentage points (S, C)
   const most = Math.max(1e-3, ...moves.flat().map(Math.abs));
   const digits = most < 0.05 ? 3 : most < 10 ? 2 : 1;
-  const widest = Math.max(...thinking.p.flat());
+  const widest = scale(Math.max(...thinking.p.flat()));
+  byId("scale").textContent = `, bars to ${Number((100 * widest).toPrecision(1))}\u00a0%`;
   const rows = thinking.ids.map((id, c) => {
     const chosen = id === text[state.at].id;
     const word = WORDS[vocab[id]] ?? "";
@@ -242,6 +246,12 @@ function drawCandidates(thinking, step) {
   byId("candidates").tBodies[0].replaceChildren(...rows);
 }
 
+/** The end of a scale for numbers up to `most`: 1, 2 or 5 times a power of ten, and no more than 1. */
+function scale(most) {
+  const power = 10 ** Math.floor(Math.log10(most));
+  return Math.min(1, [1, 2, 5, 10].find((step) => step * power >= most) * power);
+}
+
 function sparkline(series, step, most) {
   const at = points(series, [48, 20], [-most, most]);
   return `<svg viewBox="0 0 48 20" aria-hidden="true"><line class="base" x1="0" x2="48" y1="10" y2="10"/>
@@ -254,9 +264,9 @@ function drawTotals() {
   const parts = [["given", report.given], ["written", report.written]].filter(([, totals]) => totals);
   const rows = [
     ["characters scored", (t) => String(t.characters)],
-    ["mean surprise, System 1 (bits)", (t) => fixed(t.surprise_s1, 4)],
+    ["mean surprise, System 1", (t) => fixed(t.surprise_s1, 4)],
     ["mean energy, System 1: E<sub>0</sub>", (t) => fixed(t.energy_initial, 4)],
-    ["mean surprise, System 2 (bits)", (t) => fixed(t.surprise_s2, 4)],
+    ["mean surprise, System 2", (t) => fixed(t.surprise_s2, 4)],
     ["mean energy, System 2: E<sub>K</sub>", (t) => fixed(t.energy_final, 4)],
     ["energy gap, E<sub>0</sub> − E<sub>K</sub>", (t) => fixed(t.energy_gap, 4)],
   ].slice(0, report.think_steps ? 6 : 3);
@@ -271,7 +281,7 @@ function drawTotals() {
 }
 
 function describe() {
-  const how = report.think_steps ? `${report.think_steps} steps of System 2, α = ${report.alpha}` : "System 1";
+  const how = report.think_steps ? `${report.think_steps} steps of System 2, ${report.step_size}` : "System 1";
   const limits = [report.top_k && `the ${report.top_k} likeliest`, report.top_p && `the likeliest that reach ${report.top_p}`];
   const from = limits.filter(Boolean).join(" and ");
   const drawn = `drawn at temperature ${report.temperature}${from ? " from " + from : ""}, seed ${report.seed}`;

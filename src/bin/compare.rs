@@ -32,14 +32,20 @@ fn main() -> ExitCode {
             check_folder(folder)?;
         }
         let comparison = measure(&job.config, output)?;
-        if let Some(folder) = &job.config.out {
-            write(folder, &[picture(&comparison, PictureFormat::Both)?])?;
-        }
+        let written = job.config.out.as_ref().map(|folder| {
+            let picture = picture(&comparison, PictureFormat::Both)?;
+            Ok::<_, anyhow::Error>(format!("{} in {}", write(folder, &picture)?, folder.display()))
+        });
+        let written = written.transpose()?;
         program::print(&match output {
             Output::Json => serde_json::to_string(&comparison)? + "\n",
             Output::Csv => table::csv(&comparison.measured.rows)?,
             Output::Text => comparison.tables(),
-        })
+        })?;
+        if output == Output::Text {
+            written.iter().for_each(|files| program::say(files));
+        }
+        Ok(0)
     })
 }
 

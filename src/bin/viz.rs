@@ -26,13 +26,12 @@ fn main() -> ExitCode {
 
 fn draw(config: &VizConfig) -> anyhow::Result<()> {
     check_folder(&config.out)?;
-    let (pictures, notes) = gallery(config)?;
-    notes.iter().for_each(|note| program::say(note));
-    let paths = write(&config.out, &pictures)?;
-    for picture in &pictures {
-        let names: Vec<&str> = picture.files.iter().map(|(name, _)| name.as_str()).collect();
-        program::say(&format!("{}: {}", picture.title, names.join(", ")));
-    }
-    program::say(&format!("{} files in {}", paths.len(), config.out.display()));
+    let mut files = 0;
+    gallery(config, program::say, |picture| {
+        program::say(&write(&config.out, picture)?);
+        files += picture.files.len();
+        Ok(())
+    })?;
+    program::say(&format!("{files} files in {}", config.out.display()));
     Ok(())
 }

@@ -196,9 +196,12 @@ hydra_conf::section! {
         /// context
         mode: VizMode = "all";
         /// text that is thought about; @file reads a file and - standard input
-        prompt: String = "ROMEO:";
+        prompt: String = "To be or not to ";
         /// steps of thinking
         think_steps: i64 = 16, in COUNT;
+        /// thinks with the checkpoint's own step size; else pictures take the smallest multiple of it that shows a path,
+        /// where model.alpha_value names none
+        trained_alpha: bool = false;
         /// characters that the report writes after the prompt; 0 scores the prompt alone
         max_new_tokens: i64 = 240, in COUNT_OR_ZERO;
         /// likeliest characters whose paths are drawn

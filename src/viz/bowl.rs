@@ -7,8 +7,10 @@ use plotters::style::Color;
 use serde::Serialize;
 use tch::{Kind, Tensor, no_grad};
 
-use super::draw::style::{COLOURS, FAINT, INK, PATH, px, short, width};
-use super::draw::{Area, Axis, Dash, DrawError, Figure, Picture, Table, bounds, dot, gif, line, panel, range_of};
+use super::draw::style::{COLOURS, FAINT, INK, PATH, PHONE, px, short, width};
+use super::draw::{
+    Area, Axis, Dash, DrawError, Figure, Picture, Sheet, Table, bounds, dot, gif, line, panel, range_of,
+};
 use super::numbers::numbers_of;
 use super::prompt::Prompt;
 use super::studio::Studio;
@@ -20,7 +22,7 @@ const POINTS: i64 = 161;
 const WIDE: f64 = 4.0;
 const TITLE: &str = "The bowl that a thought rolls down";
 /// The upright axis.
-const HEIGHT: &str = "E − E(System 1), nats";
+const HEIGHT: &str = "E − E₀, nats";
 /// Panels with a ball.
 const PANELS: usize = 6;
 /// Frames of the animation at most.
@@ -92,7 +94,7 @@ pub fn picture(studio: &Studio) -> Result<Picture, Error> {
     let bowl = bowl(prompt)?;
     let last = prompt.steps();
     let summary = format!(
-        "After {}: {}, {} logits long; {} lower by {} nats{}.",
+        "After {}: {}, {} logits long; {} lower by {} nats than System 1's, E₀{}.",
         bowl.context,
         prompt.effort(),
         short(bowl.places[last].abs()),
@@ -111,10 +113,11 @@ pub fn picture(studio: &Studio) -> Result<Picture, Error> {
         table.row(&[&step, place, &bowl.on_line[step], &bowl.energies[step]]);
     }
     let shown = chosen(last, PANELS);
-    let size = (52 + 176 * rows(&shown) as u32, summary.as_str());
-    let picture =
-        picture.draw(studio.config.format, size, |area| panels(area, &bowl, &shown))?.numbers(&bowl, table)?;
-    Ok(picture.file("gif", animation(&bowl, &summary)?))
+    let picture = picture.draw(studio.config.format, &summary, |sheet| panels(sheet, &bowl, &shown))?;
+    let mut picture = picture.numbers(&bowl, table)?;
+    let frames = frames(&bowl, &summary)?;
+    picture.clashes.extend(frames.iter().flat_map(|(figure, _)| figure.clashes()));
+    Ok(picture.file("gif", gif(&frames)?))
 }
 
 /// So many steps, spread evenly, the first and the last among them.
@@ -126,25 +129,21 @@ fn chosen(steps: usize, n: usize) -> Vec<usize> {
 }
 
 /// The wide cut, then a panel with the ball after each of these steps.
-fn panels(area: &Area, bowl: &Bowl, shown: &[usize]) -> Result<(), DrawError> {
-    let room = area.split_evenly((rows(shown), 4));
-    let (wide, high) = room[0].dim_in_pixel();
-    let whole = area.clone().shrink((0, 0), (2 * wide, high)); // takes two places
+fn panels(sheet: &mut Sheet, bowl: &Bowl, shown: &[usize]) -> Result<(), DrawError> {
+    let rooms = sheet.panels(shown.len() + 2, (4, 160.0), |_| 178.0);
+    let (wide, high) = rooms[0].dim_in_pixel();
+    let whole = rooms[0].clone().shrink((0, 0), (2 * wide, high)); // takes two places
     draw_wide(&whole, bowl, bowl.places[bowl.places.len() - 1])?;
-    for (i, (step, room)) in shown.iter().zip(&room[2..]).enumerate() {
+    for (step, room) in shown.iter().zip(&rooms[2..]) {
         let title = match step {
             0 => "step 0 (System 1)".to_owned(),
             step => format!("step {step}"),
         };
-        let name = if i % 4 == 2 || i == 0 { HEIGHT } else { "" }; // once in a row
+        let leftmost = room.get_base_pixel().0 == rooms[0].get_base_pixel().0;
+        let name = if leftmost || *step == 0 { HEIGHT } else { "" }; // once in a row
         draw_near(room, bowl, &title, *step as f64, name)?;
     }
     Ok(())
-}
-
-/// Rows of four places that these steps and the wide cut take.
-fn rows(shown: &[usize]) -> usize {
-    (shown.len() + 2).div_ceil(4)
 }
 
 /// Energy less System 1's.
@@ -190,8 +189,8 @@ fn interpolated(curve: &[(f64, f64)], place: f64) -> f64 {
     y0 + (y1 - y0) * (place - x0) / (x1 - x0)
 }
 
-/// The ball on its way, with the whole bowl beside it.
-fn animation(bowl: &Bowl, summary: &str) -> Result<Vec<u8>, Error> {
+/// The ball on its way, below the whole bowl: each frame with its time.
+fn frames(bowl: &Bowl, summary: &str) -> Result<Vec<(Figure, u16)>, Error> {
     let steps = bowl.places.len() - 1;
     let between = (FRAMES / steps.max(1)).clamp(1, 4); // frames for a step
     let stride = steps.div_ceil(FRAMES).max(1); // steps for a frame, where there are many
@@ -202,15 +201,14 @@ fn animation(bowl: &Bowl, summary: &str) -> Result<Vec<u8>, Error> {
     at.push(steps as f64);
     let last = at.len() - 1;
     let frames = at.iter().enumerate().map(|(i, &step)| {
-        let figure = Figure::draw((560, 300), (TITLE, summary), |area| {
-            let halves = area.split_evenly((1, 2));
-            draw_wide(&halves[0], bowl, bowl.ball(step))?;
-            draw_near(&halves[1], bowl, &format!("step {} of {steps}", step.floor()), step, HEIGHT)
+        let figure = Figure::draw(PHONE, (TITLE, summary), |sheet| {
+            draw_wide(&sheet.take(190.0), bowl, bowl.ball(step))?;
+            draw_near(&sheet.take(210.0), bowl, &format!("step {} of {steps}", step.floor()), step, HEIGHT)
         })?;
         // A rest at both ends.
         Ok((figure, if i == 0 || i == last { 120 } else { 8 }))
     });
-    gif(&frames.collect::<Result<Vec<_>, Error>>()?)
+    frames.collect()
 }
 
 #[cfg(test)]

@@ -4,9 +4,9 @@ use contour::ContourBuilder;
 use plotters::prelude::{PathElement, Polygon, Rectangle};
 use plotters::style::{Color, WHITE};
 
-use super::draw::style::{PATH, px, viridis, width};
+use super::draw::style::{PATH, viridis, width};
 use super::draw::{
-    Axis, Chart, Dash, DrawError, Picture, colour_bar, dot, draw_ends, legend, line, outline, samples, square_panel,
+    Axis, Chart, Colours, Dash, DrawError, Map, Picture, dot, draw_ends, line, map_panels, outline, samples,
 };
 use super::landscape::{Landscape, View};
 use crate::config::PictureFormat;
@@ -16,30 +16,35 @@ use crate::error::Error;
 const LEVELS: usize = 14;
 
 pub fn picture(numbers: &Landscape, format: PictureFormat) -> Result<Picture, Error> {
-    let picture = Picture::new(
-        "landscape",
-        "Energy landscape of a thought",
+    let second = match numbers.box_is_seen() {
+        true => "the second map magnifies the white box of the first.",
+        false => "the second map magnifies the path, which is too short to be seen in the first.",
+    };
+    let reading = format!(
         "Colour is energy (dark is low, and low is good) over the plane of the thought's path; the line goes from System 1 \
-         (circle) step by step down to System 2 (square), and the right panel magnifies the small box of the left one.",
+         (circle) step by step down to System 2 (square), and {second}"
     );
-    let picture = picture.draw(format, (350, &numbers.summary), |area| {
-        let rest = legend(area, samples())?;
+    let picture = Picture::new("landscape", "Energy landscape of a thought", &reading);
+    let picture = picture.draw(format, &numbers.summary, |sheet| {
+        sheet.legend(samples())?;
         let [first, second] = numbers.axis_names();
-        for (view, half) in numbers.views.iter().zip(rest.split_evenly((1, 2))) {
-            let (square, bar) = half.split_horizontally(px(272.0));
-            let x = Axis::new(&first, view.side(0)).with_ticks(4);
-            let y = Axis::new(&second, view.side(1)).with_ticks(5);
-            let mut chart = square_panel(&square, numbers.title(view, true), &x, &y)?;
+        let rooms = sheet.panels(2, (2, 300.0), |wide| 0.83 * wide);
+        let maps = numbers.views.each_ref().map(|view| Map {
+            title: numbers.title(view, true),
+            axes: (Axis::new(&first, view.side(0)).with_ticks(4), Axis::new(&second, view.side(1))),
+            colours: Colours {
+                label: "E − E₀, nats",
+                range: view.range_above(numbers.plane.path[0].energy),
+                colour: viridis,
+            },
+        });
+        for (view, mut chart) in numbers.views.iter().zip(map_panels(&rooms, &maps)?) {
             draw_contours(&chart, view)?;
-            if view.name == "wide" {
+            if view.name == "wide" && numbers.box_is_seen() {
                 let near = numbers.views[1].corners();
                 chart.plotting_area().draw(&outline(near, WHITE.stroke_width(width(1.4))))?;
             }
             draw_path(&mut chart, numbers)?;
-            let (_, y_range) = chart.plotting_area().get_pixel_range();
-            let range = view.range_above(numbers.plane.path[0].energy);
-            let top = half.get_base_pixel().1;
-            colour_bar(&bar, "E − E(System 1), nats", &range, (y_range.start - top, y_range.end - top), viridis)?;
         }
         Ok(())
     })?;

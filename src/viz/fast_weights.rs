@@ -4,7 +4,7 @@ use serde::Serialize;
 use tch::{Tensor, no_grad};
 
 use super::draw::style::{COLOURS, short};
-use super::draw::{Area, Axis, Dash, DrawError, Picture, Sample, Table, by_step, legend, line, panel, range_of};
+use super::draw::{Axis, Dash, DrawError, Picture, Sample, Sheet, Table, by_step, line, panel, range_of};
 use super::studio::Studio;
 use crate::config::{EvalConfig, FastWeightsConfig};
 use crate::data::Split;
@@ -61,7 +61,7 @@ pub fn picture(studio: &Studio) -> Result<Picture, Error> {
     let picture = Picture::new(
         "context",
         "Reading on",
-        "Left: the energy of one chunk of text falls with every step down it. Right: the mean NLL of all text read so far, \
+        "First, the energy of one chunk of text falls with every step down it. Then, the mean NLL of all text read so far, \
          by the trained weights and by weights that took one step down each chunk after it was scored.",
     );
     let mut table = Table::new(&["characters", "frozen", "following"]);
@@ -75,19 +75,20 @@ pub fn picture(studio: &Studio) -> Result<Picture, Error> {
         last(&numbers.frozen),
         last(&numbers.following),
     );
-    picture.draw(studio.config.format, (312, &summary), |area| paint(area, &numbers))?.numbers(&numbers, table)
+    picture.draw(studio.config.format, &summary, |sheet| paint(sheet, &numbers))?.numbers(&numbers, table)
 }
 
-fn paint(area: &Area, numbers: &ReadingOn) -> Result<(), DrawError> {
+fn paint(sheet: &mut Sheet, numbers: &ReadingOn) -> Result<(), DrawError> {
     let lines = [
         ("trained weights", &numbers.frozen, COLOURS[1], Dash::Short),
         ("weights that follow", &numbers.following, COLOURS[0], Dash::Solid),
     ];
-    let rest = legend(area, lines.map(|(name, _, colour, dash)| (name, Sample::Line(colour, dash))))?;
-    let halves = rest.split_evenly((1, 2));
+    sheet.legend(lines.map(|(name, _, colour, dash)| (name, Sample::Line(colour, dash))))?;
+    let halves = sheet.panels(2, (2, 300.0), |_| 246.0);
     let steps = by_step(numbers.steps.iter().copied());
     let y = Axis::new("E, nats per character", range_of(numbers.steps.iter().copied()));
-    let mut chart = panel(&halves[0], "the first chunk, descended", &Axis::steps(steps.len() - 1), &y)?;
+    let x = Axis { label: "steps down it", ..Axis::steps(steps.len() - 1) };
+    let mut chart = panel(&halves[0], "the first chunk, descended", &x, &y)?;
     line(&mut chart, &steps, &COLOURS[0], (2.0, Dash::Solid))?;
     let x = Axis::new("characters read", 0.0..numbers.characters.last().map_or(1.0, |n| *n as f64));
     let y = Axis::new("mean NLL so far, nats", range_of(numbers.frozen.iter().chain(&numbers.following).copied()));

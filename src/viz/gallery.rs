@@ -1,6 +1,7 @@
 //! Which pictures a configuration asks for, drawn one after another.
 
 use super::draw::Picture;
+use super::index::Entry;
 use super::landscape::landscape;
 use super::studio::Studio;
 use super::{bowl, contours, fast_weights, gap, index, negatives, positions, report, surface, training, trajectories};
@@ -21,39 +22,49 @@ const ALL: [VizMode; 8] = [
     VizMode::Report,
 ];
 
-/// Draws what a configuration asks for, with what the user should know in words; nothing is written yet
-/// ([`super::draw::output::write`]).
-pub fn gallery(config: &VizConfig) -> Result<(Vec<Picture>, Vec<String>), Error> {
+/// Draws what a configuration asks for: `tell` hears what the user should know, and `done` gets each picture as soon as it is drawn.
+pub fn gallery(
+    config: &VizConfig,
+    tell: impl Fn(&str),
+    mut done: impl FnMut(&Picture) -> Result<(), Error>,
+) -> Result<(), Error> {
     if config.mode == VizMode::Training {
-        return Ok((vec![training::picture(config, None)?], Vec::new()));
+        return done(&training::picture(config, None)?);
     }
     let device = device::resolve(&config.compute.device)?;
     let loaded = load(&config.from, &config.model, device)?;
     let studio = Studio::new(config, &loaded)?;
-    let (mut pictures, mut notes) = (Vec::new(), [&loaded.notes, studio.notes()].concat());
+    let mut notes = [&loaded.notes, studio.notes()].concat();
+    notes.iter().for_each(|note| tell(note));
     if config.mode != VizMode::All {
-        draw(&studio, config.mode, &mut pictures)?;
-        return Ok((pictures, notes));
+        return draw(&studio, config.mode)?.iter().try_for_each(done);
     }
+    let mut entries = Vec::new();
     for mode in ALL {
-        match draw(&studio, mode, &mut pictures) {
+        match draw(&studio, mode) {
             // A checkpoint without its text or its run still has its other pictures.
-            Err(error @ (Error::Data(_) | Error::NoRun { .. })) => notes.push(format!("no {mode}: {error}")),
-            drawn => drawn?,
+            Err(error @ (Error::Data(_) | Error::NoRun { .. })) => {
+                notes.push(format!("no {mode}: {error}"));
+                tell(&notes[notes.len() - 1]);
+            }
+            drawn => {
+                for picture in drawn?.into_iter().map(Picture::with_narrow) {
+                    done(&picture)?;
+                    entries.push(Entry::of(&picture));
+                }
+            }
         }
     }
-    pictures.push(index::page(&pictures, &notes, &studio.subject()));
-    Ok((pictures, notes))
+    done(&index::page(&entries, &notes, &studio.subject()))
 }
 
-/// Adds the pictures of one mode.
-fn draw(studio: &Studio, mode: VizMode, pictures: &mut Vec<Picture>) -> Result<(), Error> {
+/// The pictures of one mode.
+fn draw(studio: &Studio, mode: VizMode) -> Result<Vec<Picture>, Error> {
     let config = studio.config;
     let picture = match mode {
         VizMode::Landscape => {
             let numbers = landscape(studio.prompt()?, config)?;
-            pictures.push(contours::picture(&numbers, config.format)?);
-            surface::picture(&numbers, config.format)?
+            return Ok(vec![contours::picture(&numbers, config.format)?, surface::picture(&numbers, config.format)?]);
         }
         VizMode::Bowl => bowl::picture(studio)?,
         VizMode::Trajectories => trajectories::picture(studio)?,
@@ -65,6 +76,5 @@ fn draw(studio: &Studio, mode: VizMode, pictures: &mut Vec<Picture>) -> Result<(
         VizMode::Training => training::picture(config, studio.loaded.checkpoint.path.parent())?,
         VizMode::All => return Err(Error::Request(format!("mode={mode} has nothing to look at"))), // it is not a picture
     };
-    pictures.push(picture);
-    Ok(())
+    Ok(vec![picture])
 }

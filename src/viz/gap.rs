@@ -5,9 +5,10 @@ use serde::Serialize;
 use tch::{Kind, Tensor, no_grad};
 
 use super::draw::style::{self, COLOURS, short};
-use super::draw::{Area, Axis, Dash, DrawError, Picture, Sample, Table, band, by_step, legend, line, panel, range_of};
+use super::draw::{Axis, Dash, DrawError, Picture, Sample, Sheet, Table, band, by_step, line, panel, range_of};
 use super::numbers::numbers_of;
 use super::prompt::{energy_of, fine};
+use super::step_size::StepSize;
 use super::studio::Studio;
 use crate::error::Error;
 use crate::eval::bootstrap::percentile;
@@ -66,6 +67,19 @@ impl Spread {
     }
 }
 
+/// The step size that shows how the mean energy of the first window's positions falls.
+fn step_size(studio: &Studio, windows: &Windows) -> StepSize {
+    let (ebm, pass, config) = (&studio.loaded.ebm, studio.pass, studio.config);
+    let path = || {
+        windows.batches(1, ebm.device()).take(1).flat_map(|(idx, targets)| {
+            let reading = fine(ebm, &ebm.read_for(&idx, &targets, pass));
+            let energy = |x: &Tensor| energy_of(ebm, &reading, x, pass).mean(Kind::Double).double_value(&[]);
+            ebm.trajectory(&reading, config.think_steps, pass).iter().map(energy).collect::<Vec<f64>>()
+        })
+    };
+    no_grad(|| StepSize::choose(ebm, config, || path().collect()))
+}
+
 /// Measures windows one at a time, as `eval` does.
 fn measure(studio: &Studio, windows: &Windows) -> Gap {
     let (ebm, pass, steps) = (&studio.loaded.ebm, studio.pass, studio.config.think_steps);
@@ -87,12 +101,14 @@ fn measure(studio: &Studio, windows: &Windows) -> Gap {
 
 pub(super) fn picture(studio: &Studio) -> Result<Picture, Error> {
     let corpus = studio.corpus()?;
-    let numbers = measure(studio, &studio.windows(&corpus)?);
+    let windows = studio.windows(&corpus)?;
+    let step_size = step_size(studio, &windows);
+    let numbers = step_size.during(&studio.loaded.ebm, || measure(studio, &windows));
     let picture = Picture::new(
         "gap",
         "Energy by thinking step",
-        "Left: the energy, whose spread over positions hardly changes; right: how far it has fallen since System 1 \
-         (up is lower energy). Lines are means over validation positions, bands hold the middle 80 % of them.",
+        "First the energy after each step, then how far it has fallen since System 1 (up is lower energy). Lines are means over \
+         validation positions, bands hold the middle 80 % of them.",
     );
     let mut table = Table::new(&["step", "quantity", "mean", "p10", "p50", "p90"]);
     for (name, rows) in [("energy", &numbers.energy), ("gap", &numbers.gap)] {
@@ -106,24 +122,26 @@ pub(super) fn picture(studio: &Studio) -> Result<Picture, Error> {
     };
     let last = numbers.gap.len() - 1;
     let summary = format!(
-        "Energy gap after {}: {} nats (mean of {} validation positions in {} windows{stops}).",
+        "Energy gap after {} of thinking with {}: {} nats (mean of {} validation positions in {} windows{stops}).",
         style::steps(last),
+        step_size.words(),
         short(numbers.gap[last].mean),
         numbers.positions,
         numbers.windows
     );
-    picture.draw(studio.config.format, (312, &summary), |area| paint(area, &numbers))?.numbers(&numbers, table)
+    picture.draw(studio.config.format, &summary, |sheet| paint(sheet, &numbers))?.numbers(&numbers, table)
 }
 
-fn paint(area: &Area, numbers: &Gap) -> Result<(), DrawError> {
+fn paint(sheet: &mut Sheet, numbers: &Gap) -> Result<(), DrawError> {
     let entries = [
         ("mean", Sample::Line(COLOURS[0], Dash::Solid)),
         ("median", Sample::Line(COLOURS[0], Dash::Short)),
         ("10–90 % of positions", Sample::Fill(COLOURS[0].mix(0.25))),
     ];
-    let rest = legend(area, entries)?;
+    sheet.legend(entries)?;
     let panels = [("energy", "E, nats", &numbers.energy), ("fall since System 1", "E₀ − E, nats", &numbers.gap)];
-    for ((title, label, rows), half) in panels.into_iter().zip(rest.split_evenly((1, 2))) {
+    let rooms = sheet.panels(2, (2, 300.0), |_| 246.0);
+    for ((title, label, rows), half) in panels.into_iter().zip(rooms) {
         let points = |value: fn(&Spread) -> f64| by_step(rows.iter().map(value));
         let y = Axis::new(label, range_of(rows.iter().flat_map(|s| [s.mean, s.p10, s.p90])));
         let mut chart = panel(&half, title, &Axis::steps(rows.len() - 1), &y)?;

@@ -94,13 +94,18 @@ pub fn landscape(prompt: &Prompt, config: &VizConfig) -> Result<Landscape, Error
 }
 
 impl Landscape {
+    /// Whether the near view is large enough to be seen in the wide one: the mark of the start covers less of it.
+    pub fn box_is_seen(&self) -> bool {
+        const VISIBLE: f64 = 0.05; // of a half width
+        self.views[1].half_width > VISIBLE * self.views[0].half_width
+    }
+
     /// What a view shows; where the path is too short to be seen in it, that too.
     pub fn title(&self, view: &View, boxed: bool) -> &'static str {
-        const VISIBLE: f64 = 0.02; // of a half width: less than the mark of the start covers
         match view.name {
             "near" => "the path, magnified",
-            _ if self.views[1].half_width < VISIBLE * view.half_width => "wide view (the path is inside the mark)",
-            _ if boxed => "wide view (the box is magnified on the right)",
+            _ if !self.box_is_seen() => "wide view (the path is inside the mark)",
+            _ if boxed => "wide view (the box is magnified)",
             _ => "wide view",
         }
     }
@@ -118,6 +123,12 @@ impl Landscape {
             Second::RunnerUp => "across the path, logits".to_owned(),
         };
         [first, second]
+    }
+
+    /// The same where there is little room.
+    pub fn short_axis_names(&self) -> [&'static str; 2] {
+        let bends = self.plane.second_direction == Second::Component;
+        ["PC 1, logits", if bends { "PC 2, logits" } else { "across, logits" }]
     }
 
     /// Path and views, for CSV.
@@ -138,7 +149,7 @@ impl Landscape {
 fn summary(prompt: &Prompt, path: &[Step]) -> String {
     let (start, end) = (path[0], path[path.len() - 1]);
     format!(
-        "After {}: {}: {} lower by {} nats, from {} to {}; prediction moved by {} logits{}.",
+        "After {}: {}: {} lower by {} nats, from E₀ = {} to {}; prediction moved by {} logits{}.",
         prompt.context(),
         prompt.effort(),
         prompt.energy_name(),

@@ -2,7 +2,8 @@
 //!
 //! A file computes the numbers of one picture and draws them: `contours` and `surface` of a `landscape`, `bowl`, [`gap`],
 //! [`trajectories`], `positions`, `negatives`, `training`, `context`, [`compared`], and [`report`], a page that steps through
-//! a text. [`draw`] holds what all of them share, `studio` what those of one checkpoint are made from; [`gallery`] chooses.
+//! a text. [`draw`] holds what all of them share, `studio` what those of one checkpoint are made from, `step_size` how far they step;
+//! [`gallery`] chooses.
 
 mod bowl;
 pub mod compared;
@@ -19,6 +20,7 @@ mod plane;
 mod positions;
 pub mod prompt;
 pub mod report;
+mod step_size;
 mod studio;
 mod surface;
 mod training;

@@ -10,8 +10,8 @@ use plotters::style::Color;
 use serde::Serialize;
 use tch::{Tensor, no_grad};
 
-use super::draw::style::{COLOURS, short};
-use super::draw::{Area, Axis, Dash, DrawError, Picture, Sample, Table, bounds, legend, line, panel};
+use super::draw::style::{COLOURS, INK, SOFT, short};
+use super::draw::{Axis, Dash, DrawError, Picture, Sheet, Table, bounds, line, panel};
 use super::numbers::numbers_of;
 use super::studio::Studio;
 use crate::config::{Config, ContrastiveEnergy, ContrastiveType};
@@ -156,27 +156,31 @@ pub fn picture(studio: &Studio) -> Result<Picture, Error> {
     let picture = Picture::new(
         "negatives",
         "Energies of text, samples, chains and noise",
-        "Low energy is good: text and what the model draws itself lie to the left, noise to the right; where the curves of text \
-         and chains coincide, contrastive training has nothing left to push apart. Vertical lines are means.",
+        "Low energy is good: text and what the model draws itself lie to the left, noise to the right. The dotted outline in each \
+         strip is the text's: where the chains fill it, contrastive training has nothing left to push apart. Dashed lines are means.",
     );
-    picture.draw(studio.config.format, (324, &summary), |area| paint(area, &numbers))?.numbers(&numbers, table)
+    picture.draw(studio.config.format, &summary, |sheet| paint(sheet, &numbers))?.numbers(&numbers, table)
 }
 
-fn paint(area: &Area, numbers: &Histograms) -> Result<(), DrawError> {
-    let kinds = || numbers.kinds.iter().zip(COLOURS);
-    let named = |kind: &Kindred| format!("{} (mean {})", kind.name, short(kind.mean));
-    let rest = legend(area, kinds().map(|(kind, colour)| (named(kind), Sample::Fill(colour.mix(0.5)))))?;
+/// A strip for each kind, all on one scale, with the outline of the text's own energies in each.
+fn paint(sheet: &mut Sheet, numbers: &Histograms) -> Result<(), DrawError> {
     let highest = numbers.kinds.iter().flat_map(|kind| &kind.shares).fold(0f64, |h, &s| h.max(s));
-    let x = Axis::new("energy of a token, nats", numbers.edges[0]..numbers.edges[BINS]).with_ticks(8);
-    let y = Axis::new("share of tokens, %", 0.0..105.0 * highest);
-    let mut chart = panel(&rest, "", &x, &y)?;
-    for (kind, colour) in kinds() {
-        let outline = outline(&numbers.edges, &kind.shares);
-        chart.plotting_area().draw(&Polygon::new(outline.clone(), colour.mix(0.16).filled()))?;
-        line(&mut chart, &outline, &colour, (1.6, Dash::Solid))?;
-    }
-    for (kind, colour) in kinds() {
-        line(&mut chart, &[(kind.mean, 0.0), (kind.mean, 105.0 * highest)], &colour, (1.0, Dash::Short))?;
+    let range = numbers.edges[0]..numbers.edges[BINS];
+    let own = outline(&numbers.edges, &numbers.kinds[0].shares);
+    for (i, (kind, colour)) in numbers.kinds.iter().zip(COLOURS).enumerate() {
+        let last = i + 1 == numbers.kinds.len();
+        let room = sheet.take(if last { 124.0 } else { 96.0 });
+        let x = Axis::new(if last { "energy of a token, nats" } else { "" }, range.clone()).with_ticks(8);
+        let x = Axis { names: (!last).then_some(&[]), ..x };
+        let y = Axis::new("% of tokens", 0.0..105.0 * highest).with_ticks(3);
+        let mut chart = panel(&room, &format!("{}: mean {}", kind.name, short(kind.mean)), &x, &y)?;
+        let shares = outline(&numbers.edges, &kind.shares);
+        chart.plotting_area().draw(&Polygon::new(shares.clone(), colour.mix(0.3).filled()))?;
+        line(&mut chart, &shares, &colour, (1.4, Dash::Solid))?;
+        if i > 0 {
+            line(&mut chart, &own, &SOFT, (0.8, Dash::Dots))?;
+        }
+        line(&mut chart, &[(kind.mean, 0.0), (kind.mean, 105.0 * highest)], &INK, (1.0, Dash::Short))?;
     }
     Ok(())
 }

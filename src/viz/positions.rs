@@ -7,15 +7,19 @@ use serde::Serialize;
 use tch::{Tensor, no_grad};
 
 use super::draw::style::{self, FAINT, INK, LABEL, SOFT, TICK, diverging, px, short, text, viridis, width};
-use super::draw::{Area, DrawError, Picture, Table, bounds, colour_bar, outline, text_width};
+use super::draw::{Area, Colours, DrawError, Picture, Sheet, Table, bounds, flat_colour_bar, outline, text_width};
 use super::numbers::numbers_of;
 use super::prompt::energy_of;
 use super::studio::Studio;
 use crate::energy::entropy;
 use crate::error::Error;
 
-/// Columns that a page has room for; of a longer prompt the last ones are drawn.
-const COLUMNS: usize = 64;
+/// Pixels of a column at least, as a letter needs them: of a longer prompt the last ones are drawn.
+const LEAST: f64 = 10.5;
+/// Pixels that the meaning of a map's colours takes.
+const KEY: i32 = 42;
+/// Pixels of a column at most.
+const WIDEST: f64 = 120.0;
 
 /// The numbers of the picture, in nats: rows are steps, System 1 first, columns the prompt's characters.
 #[derive(Debug, Serialize)]
@@ -44,28 +48,23 @@ pub fn picture(studio: &Studio) -> Result<Picture, Error> {
         "positions",
         "Thinking at every position",
         "Columns are the characters read, and what is coloured is the prediction after each. The top row is System 1's level, \
-         the rows below show how far each step has moved it: blue is lower, red is higher.",
+         the rows below show how far each step has moved it: blue is lower, orange is higher.",
     );
     let t = numbers.characters.len();
     let mean = |k: usize| numbers.energy[k].iter().sum::<f64>() / t as f64;
-    let cut = if t > COLUMNS { format!(" The last {COLUMNS} of {t} positions.") } else { String::new() };
     let summary = format!(
-        "{}: mean energy gap {} nats over {t} positions{}.{cut}",
+        "{}: mean energy gap {} nats over {t} positions{}.",
         prompt.effort(),
         short(mean(0) - mean(prompt.steps())),
         prompt.stopped()
     );
-    picture.draw(studio.config.format, (480, &summary), |area| paint(area, &numbers))?.numbers(&numbers, table)
+    picture.draw(studio.config.format, &summary, |sheet| paint(sheet, &numbers))?.numbers(&numbers, table)
 }
 
-fn paint(area: &Area, numbers: &Positions) -> Result<(), DrawError> {
-    let first = numbers.characters.len().saturating_sub(COLUMNS);
-    let shown: Vec<String> =
-        numbers.characters[first..].iter().map(|c| c.chars().map(style::token).collect()).collect();
-    let maps = [("energy", &numbers.energy), ("entropy", &numbers.entropy)];
-    for ((name, rows), half) in maps.into_iter().zip(area.split_evenly((2, 1))) {
-        let rows: Vec<&[f64]> = rows.iter().map(|row| &row[first..]).collect();
-        draw_map(&half, name, &rows, &shown)?;
+fn paint(sheet: &mut Sheet, numbers: &Positions) -> Result<(), DrawError> {
+    for (name, rows) in [("energy", &numbers.energy), ("entropy", &numbers.entropy)] {
+        let keys = if sheet.width() < 500.0 { 2 * KEY } else { KEY }; // below one another where names would meet
+        draw_map(&sheet.take(f64::from(keys) + 206.0), keys, name, rows, &numbers.characters)?;
     }
     Ok(())
 }
@@ -93,18 +92,19 @@ impl Cells {
     }
 }
 
-fn draw_map(area: &Area, name: &str, rows: &[&[f64]], characters: &[String]) -> Result<(), DrawError> {
+fn draw_map(area: &Area, keys: i32, name: &str, rows: &[Vec<f64>], characters: &[String]) -> Result<(), DrawError> {
     let (w, h) = area.dim_in_pixel();
-    let (n, steps) = (characters.len(), rows.len() - 1);
-    let room = w as i32 - px(62.0) - px(150.0);
-    let wide = (f64::from(room) / n as f64).min(f64::from(px(72.0)));
+    let (left, room) = (px(62.0), w as i32 - px(62.0 + 14.0));
+    let first = characters.len().saturating_sub((room / px(LEAST)) as usize);
+    let rows: Vec<&[f64]> = rows.iter().map(|row| &row[first..]).collect();
+    let (n, steps) = (characters.len() - first, rows.len() - 1);
     let cells = Cells {
-        left: px(62.0),
-        wide,
-        top: px(22.0),
+        left,
+        wide: (f64::from(room) / n as f64).min(f64::from(px(WIDEST))),
+        top: px(f64::from(keys) + 5.0),
         strip: px(16.0),
         gap: px(4.0),
-        bottom: h as i32 - px(34.0),
+        bottom: h as i32 - px(38.0),
         steps,
     };
     let level = match bounds(rows[0].iter().copied()) {
@@ -132,21 +132,25 @@ fn draw_map(area: &Area, name: &str, rows: &[&[f64]], characters: &[String]) -> 
     for (top, bottom) in [(cells.top, cells.top + cells.strip), (cells.y(1), cells.bottom)] {
         area.draw(&outline([(cells.left, top), (right, bottom)], FAINT.stroke_width(width(0.8))))?;
     }
-    label_columns(area, &cells, characters)?;
-    label_rows(area, &cells, name)?;
-    let bars = area.clone().shrink((right + px(8.0), 0), (px(70.0) as u32, h));
-    let heights = (cells.top, cells.bottom);
-    colour_bar(&bars, &format!("System 1's {name}, nats"), &level, heights, viridis)?;
-    let bars = area.clone().shrink((right + px(78.0), 0), (px(72.0) as u32, h));
-    colour_bar(&bars, "change, nats", &(-largest..largest), heights, |share| diverging(2.0 * share - 1.0))
+    label_columns(area, &cells, characters, first)?;
+    label_rows(area, &cells)?;
+    let whole = (right - cells.left).max(px(260.0).min(room));
+    let system1 = Colours { label: &format!("System 1's {name}, nats"), range: level, colour: viridis };
+    let (half, second) = if keys > KEY { (whole, (0, KEY)) } else { (whole / 2 - px(14.0), (whole / 2 + px(14.0), 0)) };
+    flat_colour_bar(area, &system1, (cells.left, cells.left + half), px(4.0))?;
+    let change =
+        Colours { label: "change since, nats", range: -largest..largest, colour: |share| diverging(2.0 * share - 1.0) };
+    let left = cells.left + second.0;
+    flat_colour_bar(area, &change, (left, left + half), px(f64::from(second.1) + 4.0))
 }
 
 fn fill(area: &Area, from: (i32, i32), to: (i32, i32), colour: RGBColor) -> Result<(), DrawError> {
     area.draw(&Rectangle::new([from, to], colour.filled()))
 }
 
-fn label_columns(area: &Area, cells: &Cells, characters: &[String]) -> Result<(), DrawError> {
-    let size = (cells.wide / f64::from(px(1.0)) * 1.1).clamp(6.0, LABEL);
+fn label_columns(area: &Area, cells: &Cells, all: &[String], first: usize) -> Result<(), DrawError> {
+    let characters: Vec<String> = all[first..].iter().map(|c| c.chars().map(style::token).collect()).collect();
+    let size = (cells.wide / f64::from(px(1.0)) * 0.85).min(LABEL); // the widest letters are as wide as the font's size
     for (column, character) in characters.iter().enumerate() {
         let middle = (cells.x(column) + cells.x(column + 1)) / 2;
         let mut style = text(size, &INK).pos(Pos::new(HPos::Center, VPos::Top));
@@ -157,17 +161,22 @@ fn label_columns(area: &Area, cells: &Cells, characters: &[String]) -> Result<()
     }
     let middle = (cells.left + cells.x(characters.len())) / 2;
     let style = text(LABEL, &INK).pos(Pos::new(HPos::Center, VPos::Top));
-    area.draw(&Text::new("character just read", (middle, cells.bottom + px(17.0)), style))
+    let shown = match first {
+        0 => "character just read".to_owned(),
+        _ => format!("character just read, the last {} of {}", characters.len(), all.len()),
+    };
+    area.draw(&Text::new(shown, (middle, cells.bottom + px(20.0)), style))
 }
 
-fn label_rows(area: &Area, cells: &Cells, name: &str) -> Result<(), DrawError> {
+fn label_rows(area: &Area, cells: &Cells) -> Result<(), DrawError> {
     let right = Pos::new(HPos::Right, VPos::Center);
     let at = |y: i32| (cells.left - px(5.0), y);
-    area.draw(&Text::new(name.to_owned(), (cells.left, px(6.0)), text(LABEL, &INK)))?;
     area.draw(&Text::new("System 1", at(cells.top + cells.strip / 2), text(TICK, &SOFT).pos(right)))?;
     let (ticks, _) = style::ticks(&(1.0..cells.steps.max(2) as f64), 4, true);
     let mut shown: Vec<usize> = ticks.iter().map(|&t| t as usize).filter(|&t| (1..=cells.steps).contains(&t)).collect();
-    shown.push(1);
+    if !shown.contains(&1) {
+        shown.push(1);
+    }
     for step in shown {
         let y = (cells.y(step) + cells.y(step + 1)) / 2;
         area.draw(&PathElement::new([(cells.left - px(3.0), y), (cells.left, y)], FAINT.stroke_width(width(0.8))))?;

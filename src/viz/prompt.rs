@@ -4,6 +4,7 @@ use tch::{Kind, Tensor, no_grad};
 
 use super::draw::style;
 use super::numbers::numbers_of;
+use super::step_size::StepSize;
 use crate::config::VizConfig;
 use crate::data::Vocab;
 use crate::data::vocab::dropped_from;
@@ -22,6 +23,8 @@ pub struct Prompt<'a> {
     pub ids: Vec<i64>,
     /// What was read: System 1's energies (1, T, V) among it
     pub reading: Reading,
+    /// What it thought with
+    pub step_size: StepSize,
     /// Predictions x₀, x₁, … (1, T, V), as the loop has them
     pub trajectory: Vec<Tensor>,
     /// The position whose prediction is looked at
@@ -62,15 +65,19 @@ impl<'a> Prompt<'a> {
         if ebm.config.use_soft_tokens && last > 0 {
             notes.push("Soft tokens: landscape and bowl hold the other positions where thinking left them".to_owned());
         }
-        let (reading, trajectory) = no_grad(|| {
+        let (reading, step_size, trajectory) = no_grad(|| {
             let idx = Tensor::from_slice(&ids).to_device(ebm.device()).unsqueeze(0); // (1, T)
             let reading = fine(ebm, &ebm.read(&idx, pass));
-            let trajectory = ebm.trajectory(&reading, config.think_steps, pass);
-            (reading, trajectory)
+            let think = || ebm.trajectory(&reading, config.think_steps, pass);
+            let energy = |x: &Tensor| energy_of(ebm, &reading, x, pass).double_value(&[0, position]);
+            let step_size = StepSize::choose(ebm, config, || think().iter().map(energy).collect());
+            let trajectory = step_size.during(ebm, think);
+            (reading, step_size, trajectory)
         });
+        notes.extend(step_size.note());
         let think_steps = config.think_steps;
         let vocab = vocab.clone();
-        let mut prompt = Self { ebm, vocab, ids, reading, trajectory, position, think_steps, notes, pass };
+        let mut prompt = Self { ebm, vocab, ids, reading, step_size, trajectory, position, think_steps, notes, pass };
         prompt.notes.extend(prompt.early_stop());
         Ok(prompt)
     }
@@ -82,8 +89,7 @@ impl<'a> Prompt<'a> {
 
     /// How long was thought, and with which step size, in words.
     pub fn effort(&self) -> String {
-        let alpha = self.ebm.alpha.double_value(&[]) as f32; // as it was written, without float64's digits
-        format!("{} of thinking with α = {alpha}", style::steps(self.steps()))
+        format!("{} of thinking with {}", style::steps(self.steps()), self.step_size.words())
     }
 
     /// A sentence where the loop ended before the steps that were asked for.

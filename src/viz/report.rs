@@ -3,8 +3,6 @@
 //! [`trace`] writes a text by the rules of [`crate::sample`] (same seed, same text) and keeps what was thought of each of its
 //! characters; [`html`] puts that into one file that needs no network. The front end is `assets/report`.
 
-use std::f64::consts::LN_2;
-
 use serde::Serialize;
 use tch::{Device, Kind, Tensor, no_grad};
 
@@ -35,6 +33,8 @@ pub struct Request<'a> {
     pub max_new_tokens: i64,
     /// Steps of System 2; None is System 1
     pub think_steps: Option<i64>,
+    /// How the page names the step size
+    pub step_size: String,
     /// How a character is chosen
     pub chooser: Chooser,
     /// Seed of the draws
@@ -54,6 +54,8 @@ pub struct Report {
     pub think_steps: Option<i64>,
     /// Step size α
     pub alpha: f64,
+    /// The same in words
+    pub step_size: String,
     /// How a character was chosen
     #[serde(flatten)]
     pub chooser: Chooser,
@@ -69,7 +71,7 @@ pub struct Report {
     pub text: Vec<Character>,
 }
 
-/// Means over a part of the text. Surprise is −log₂ p in bits.
+/// Means over a part of the text, in nats. Surprise is −ln p.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Totals {
     /// How many characters
@@ -103,9 +105,9 @@ pub struct Character {
 pub struct Thinking {
     /// Expected energy under the prediction (S)
     pub energy: Vec<f64>,
-    /// Entropy of the prediction in bits (S)
+    /// Entropy of the prediction in nats (S)
     pub entropy: Vec<f64>,
-    /// −log₂ p of the character in bits (S)
+    /// −ln p of the character in nats (S)
     pub surprise: Vec<f64>,
     /// Candidates, the likeliest after thinking first (C)
     pub ids: Vec<i64>,
@@ -150,6 +152,7 @@ pub fn trace(ebm: &Ebm, vocab: &Vocab, request: &Request) -> Result<Report, Erro
         checkpoint: request.checkpoint.clone(),
         think_steps: request.think_steps,
         alpha: round(ebm.alpha.double_value(&[]), 6), // read from the device: it is shown
+        step_size: request.step_size.clone(),
         chooser: request.chooser.clone(),
         seed: request.seed,
         given: totals(text.iter().filter(|c| !c.written)),
@@ -190,10 +193,10 @@ fn thinking(thought: &Thought, id: i64, candidates: i64) -> Thinking {
         let better =
             x.unsqueeze(2).greater_tensor(&chosen.unsqueeze(3)).sum_dim_intlist([3i64].as_slice(), false, Kind::Int64);
         let mean = x.mean_dim([-1i64].as_slice(), true, None::<Kind>); // (1, S, 1)
-        let surprise = log_p.select(2, id) / -LN_2; // (1, S)
+        let surprise = -log_p.select(2, id); // (1, S)
         Thinking {
             energy: rounded(&energy::expected_energy(&x, &energies), 5),
-            entropy: rounded(&(energy::entropy(&x) / LN_2), 5),
+            entropy: rounded(&energy::entropy(&x), 5),
             surprise: rounded(&surprise, 5),
             energies: rounded(&energies.index_select(2, &index), 5),
             p: rows(&rounded(&log_p.index_select(2, &index).exp(), 6), ids.len()),
@@ -223,17 +226,20 @@ fn totals<'a>(characters: impl Iterator<Item = &'a Character>) -> Option<Totals>
 /// Traces the prompt of a configuration and what follows it.
 pub fn picture(studio: &Studio) -> Result<Picture, Error> {
     let config = studio.config;
+    let prompt = studio.prompt()?;
     let request = Request {
         checkpoint: studio.loaded.checkpoint.path.display().to_string(),
-        prompt: &studio.prompt()?.ids,
+        prompt: &prompt.ids,
         max_new_tokens: config.max_new_tokens,
         think_steps: Some(config.think_steps),
+        step_size: prompt.step_size.words(),
         chooser: Chooser::new(&SampleConfig::default()),
         seed: config.seed,
         compute: studio.pass.compute,
         candidates: config.topk,
     };
-    let report = trace(&studio.loaded.ebm, &studio.vocab, &request)?;
+    let ebm = &studio.loaded.ebm;
+    let report = prompt.step_size.during(ebm, || trace(ebm, &studio.vocab, &request))?;
     let reading =
         "Every character's surprise as colour; choose one and see its candidates move while the model thinks.";
     let page = Picture::new("report", "A text, step by step", reading);

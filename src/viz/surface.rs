@@ -4,8 +4,8 @@ use plotters::prelude::{Circle, PathElement, Polygon, Text};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, FontTransform, RGBColor};
 
-use super::draw::style::{self, FAINT, GRID, INK, LABEL, Numbers, PAGE, PATH, SOFT, TICK, px, text, viridis, width};
-use super::draw::{Area, DrawError, Figure, Picture, draw_ends, legend, samples};
+use super::draw::style::{self, FAINT, GRID, INK, LABEL, Numbers, PATH, SOFT, TICK, px, text, viridis, width};
+use super::draw::{Area, DrawError, Picture, draw_ends, samples, text_width};
 use super::landscape::{Landscape, View};
 use super::plane::Step;
 use crate::config::PictureFormat;
@@ -29,14 +29,11 @@ pub fn picture(numbers: &Landscape, format: PictureFormat) -> Result<Picture, Er
          landscape.csv.",
     );
     let words = ("Energy landscape of a thought, as a surface", numbers.summary.as_str());
-    let figure = Figure::draw((PAGE, 356), words, |area| {
-        let rest = legend(area, samples())?;
-        for (view, half) in numbers.views.iter().zip(rest.split_evenly((1, 2))) {
-            draw_view(&half, numbers, view)?;
-        }
-        Ok(())
-    })?;
-    picture.figure(&figure, format)
+    picture.draw_titled(format, words, |sheet| {
+        sheet.legend(samples())?;
+        let rooms = sheet.panels(2, (2, 300.0), |wide| 0.86 * wide);
+        numbers.views.iter().zip(&rooms).try_for_each(|(view, room)| draw_view(room, numbers, view))
+    })
 }
 
 /// From the box (0..1, 0..1, 0..1) to units of an area.
@@ -48,7 +45,7 @@ struct Eye {
 impl Eye {
     fn new(area: &Area) -> Self {
         let (w, h) = area.dim_in_pixel();
-        Self { centre: (f64::from(w) * 0.56, f64::from(h) * 0.5), scale: f64::from(w) * 0.53 }
+        Self { centre: (f64::from(w) * 0.545, f64::from(h) * 0.48), scale: f64::from(w) * 0.51 }
     }
 
     /// Right and towards the eye, after the turn.
@@ -154,37 +151,67 @@ fn shaded(colour: RGBColor, patch: &[[f64; 3]; 4], cell: f64) -> RGBColor {
 
 /// Numbers and names along the two front edges and the left upright.
 fn draw_axes(area: &Area, eye: &Eye, numbers: &Landscape, view: &View) -> Result<(), DrawError> {
-    let [first, second] = numbers.axis_names();
-    let short = |name: &'_ str| name.split(" (").next().unwrap_or_default().to_owned();
+    let [first, second] = numbers.short_axis_names();
     let sides = [
-        (view.side(0), short(&first)),
-        (view.side(1), short(&second)),
-        (view.range_above(numbers.plane.path[0].energy), "E − E(System 1), nats".to_owned()),
+        (view.side(0), first, Pos::new(HPos::Right, VPos::Top), (-4.0, 3.0)),
+        (view.side(1), second, Pos::new(HPos::Left, VPos::Top), (4.0, 3.0)),
+        (
+            view.range_above(numbers.plane.path[0].energy),
+            "E − E₀, nats",
+            Pos::new(HPos::Right, VPos::Center),
+            (-4.0, 0.0),
+        ),
     ];
-    let at = |d: usize, s: f64| match d {
-        0 => [s, 0.0, 0.0],
-        1 => [1.0, s, 0.0],
-        _ => [0.0, 0.0, s],
-    };
-    for (d, (side, name)) in sides.iter().enumerate() {
-        let (ticks, step) = style::ticks(side, 4, false);
-        let shown = Numbers::new(side, step);
-        area.draw(&PathElement::new([eye.see(at(d, 0.0)), eye.see(at(d, 1.0))], FAINT.stroke_width(width(0.9))))?;
-        // Where numbers and the name stand from the edge, in pixels, and how they are held there.
-        let (out, anchor, away, name_anchor) = match d {
-            0 => ((-4.0, 3.0), Pos::new(HPos::Right, VPos::Top), (-30.0, 26.0), Pos::new(HPos::Center, VPos::Top)),
-            1 => ((4.0, 3.0), Pos::new(HPos::Left, VPos::Top), (34.0, 26.0), Pos::new(HPos::Center, VPos::Top)),
-            _ => ((-4.0, 0.0), Pos::new(HPos::Right, VPos::Center), (-34.0, 0.0), Pos::new(HPos::Center, VPos::Bottom)),
+    for (d, (side, name, anchor, out)) in sides.into_iter().enumerate() {
+        let at = |s: f64| match d {
+            0 => eye.see([s, 0.0, 0.0]),
+            1 => eye.see([1.0, s, 0.0]),
+            _ => eye.see([0.0, 0.0, s]),
         };
+        let (ticks, step) = style::ticks(&side, 4, false);
+        let shown = Numbers::new(&side, step);
+        area.draw(&PathElement::new([at(0.0), at(1.0)], FAINT.stroke_width(width(0.9))))?;
+        let mut widest = 0;
         for tick in ticks {
-            let (x, y) = eye.see(at(d, (tick - side.start) / (side.end - side.start)));
-            let out = (x + px(out.0), y + px(out.1));
-            area.draw(&PathElement::new([(x, y), out], FAINT.stroke_width(width(0.8))))?;
-            area.draw(&Text::new(shown.show(tick), out, text(TICK, &SOFT).pos(anchor)))?;
+            let share = (tick - side.start) / (side.end - side.start);
+            let (x, y) = at(share);
+            let end = (x + px(out.0), y + px(out.1));
+            // Where two axes meet, their numbers would too.
+            let at_the_corner = if d == 0 { share > 0.95 } else { share < 0.07 };
+            if at_the_corner {
+                continue;
+            }
+            area.draw(&PathElement::new([(x, y), end], FAINT.stroke_width(width(0.8))))?;
+            let (words, room) = (shown.show(tick), area.dim_in_pixel().0 as i32 - px(3.0));
+            let wide = text_width(area, &words, TICK)?;
+            let place = if d == 1 { (end.0.min(room - wide), end.1) } else { end };
+            area.draw(&Text::new(words, place, text(TICK, &SOFT).pos(anchor)))?;
+            widest = widest.max(wide);
         }
-        let (x, y) = eye.see(at(d, 0.5));
-        let style = text(LABEL, &INK).transform(if d == 2 { FontTransform::Rotate270 } else { FontTransform::None });
-        area.draw(&Text::new(shown.name(name), (x + px(away.0), y + px(away.1)), style.pos(name_anchor)))?;
+        name_axis(
+            area,
+            &shown.name(name),
+            (d, widest),
+            (at(if d == 2 { 0.0 } else { 0.5 }), eye.see([1.0, 0.0, 0.0]).1),
+        )?;
     }
     Ok(())
+}
+
+/// The name of an axis whose numbers are so wide: of an upright beside it from its foot, else under its middle and below the lowest
+/// corner.
+fn name_axis(
+    area: &Area,
+    name: &str,
+    (d, widest): (usize, i32),
+    ((x, y), lowest): ((i32, i32), i32),
+) -> Result<(), DrawError> {
+    let style = text(LABEL, &INK);
+    if d == 2 {
+        let turned = style.transform(FontTransform::Rotate270).pos(Pos::new(HPos::Left, VPos::Bottom));
+        return area.draw(&Text::new(name.to_owned(), (x - px(10.0) - widest, y), turned));
+    }
+    let half = text_width(area, name, LABEL)? / 2;
+    let x = x.clamp(half + px(4.0), area.dim_in_pixel().0 as i32 - half - px(4.0));
+    area.draw(&Text::new(name.to_owned(), (x, lowest + px(17.0)), style.pos(Pos::new(HPos::Center, VPos::Top))))
 }

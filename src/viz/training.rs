@@ -7,8 +7,8 @@ use plotters::prelude::Text;
 use plotters::style::{Color, RGBColor};
 use serde::Serialize;
 
-use super::draw::style::{self, INK, LABEL, PAGE, SOFT, px, text};
-use super::draw::{Area, Axis, Dash, DrawError, Figure, Picture, Sample, Table, legend, line, panel, range_of};
+use super::draw::style::{self, INK, LABEL, SOFT, px, text};
+use super::draw::{Area, Axis, Dash, DrawError, Picture, Sample, Sheet, Table, legend, line, panel, range_of};
 use crate::config::VizConfig;
 use crate::error::Error;
 use crate::tracking::read_rows;
@@ -22,8 +22,8 @@ const PANELS: [(&str, &str, &[Quantity]); 4] = [
         "negative log-likelihood",
         "NLL, nats per character",
         &[
-            ("nll_s2", "training, System 2", Dash::Solid),
-            ("nll_s1", "training, System 1", Dash::Dots),
+            ("nll_s2", "System 2", Dash::Solid),
+            ("nll_s1", "System 1", Dash::Dots),
             ("val/nll_s2", "validation", Dash::Long),
         ],
     ),
@@ -153,10 +153,6 @@ pub fn picture(config: &VizConfig, checkpoint_dir: Option<&Path>) -> Result<Pict
         "Loss should fall; the energy of text (E+) should stay at or below that of the chains (E−) and far below that of random \
          tokens; the gap is what thinking gains in energy. Pale lines are the rows as logged.",
     );
-    picture.figure(&figure(&numbers)?, config.format)?.numbers(&numbers, table)
-}
-
-fn figure(numbers: &Training) -> Result<Figure, Error> {
     let summary = match numbers.smooth {
         1 => "Rows as logged.".to_owned(),
         n => format!(
@@ -166,15 +162,16 @@ fn figure(numbers: &Training) -> Result<Figure, Error> {
     let several = numbers.runs.len() > 1;
     let title =
         if several { "Training of several runs".to_owned() } else { format!("Training of {}", numbers.runs[0]) };
-    Figure::draw((PAGE, 520), (&title, &summary), |area| {
+    picture.draw_titled(config.format, (&title, &summary), |sheet| paint(sheet, &numbers))?.numbers(&numbers, table)
+}
+
+fn paint(sheet: &mut Sheet, numbers: &Training) -> Result<(), DrawError> {
+    if numbers.runs.len() > 1 {
         let runs = numbers.runs.iter().enumerate();
-        let entries = runs.map(|(i, run)| (run, Sample::Line(style::colour(i), Dash::Solid)));
-        let rest = if several { legend(area, entries)? } else { area.clone() };
-        for (i, room) in rest.split_evenly((2, 2)).iter().enumerate() {
-            draw_panel(room, numbers, i)?;
-        }
-        Ok(())
-    })
+        sheet.legend(runs.map(|(i, run)| (run, Sample::Line(style::colour(i), Dash::Solid))))?;
+    }
+    let rooms = sheet.panels(PANELS.len(), (2, 300.0), |_| 240.0);
+    rooms.iter().enumerate().try_for_each(|(i, room)| draw_panel(room, numbers, i))
 }
 
 /// Dashes tell quantities apart; colours do too, or with several runs they tell those apart.
@@ -199,8 +196,8 @@ fn draw_panel(area: &Area, numbers: &Training, which: usize) -> Result<(), DrawE
     area.draw(&Text::new(title, (px(8.0), px(2.0)), text(LABEL, &INK)))?;
     let below = area.split_vertically(px(18.0)).1;
     let room = if entries.len() > 1 { legend(&below, entries)? } else { below };
-    let last = shown.iter().flat_map(|(c, ..)| &c.points).fold(1f64, |l, p| l.max(p.0));
-    let x = Axis { whole: true, ..Axis::new("training step", 0.0..last) };
+    let last = numbers.curves.iter().flat_map(|curve| &curve.points).fold(1f64, |l, p| l.max(p.0)); // the same for all panels
+    let x = Axis { whole: true, ..Axis::new("training step", 0.0..rounded_up(last)) };
     let y = Axis::new(label, range_of(shown.iter().flat_map(|(c, ..)| c.points.iter().map(|p| p.1))));
     let mut chart = panel(&room, "", &x, &y)?;
     // The rows as logged, pale, and over them the smoothed ones.
@@ -213,6 +210,13 @@ fn draw_panel(area: &Area, numbers: &Training, which: usize) -> Result<(), DrawE
     Ok(())
 }
 
+/// The next round number where it is near: a training of 600 steps logs its last row before them.
+fn rounded_up(last: f64) -> f64 {
+    let (_, step) = style::ticks(&(0.0..last), 5, true);
+    let next = (last / step).ceil() * step;
+    if next < 1.05 * last { next } else { last }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -223,6 +227,11 @@ mod tests {
         let smooth = averaged(&points, 3);
         assert_eq!((smooth[0], smooth[4], smooth[2].1), (points[0], points[4], 14.0 / 3.0));
         assert_eq!(averaged(&points, 1), points);
+    }
+
+    #[test]
+    fn the_last_tick_of_a_training_is_shown() {
+        assert_eq!([590.0, 1990.0, 2000.0, 510.0, 1.0].map(rounded_up), [600.0, 2000.0, 2000.0, 510.0, 1.0]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use serde::Serialize;
 use tch::{Kind, Tensor, no_grad};
 
 use super::draw::style::{self, COLOURS, short};
-use super::draw::{Area, Axis, Dash, DrawError, Picture, Sample, Table, by_step, legend, line, panel, range_of};
+use super::draw::{Axis, Dash, DrawError, Picture, Sample, Sheet, Table, by_step, line, panel, range_of};
 use super::numbers::numbers_of;
 use super::studio::Studio;
 use crate::data::Vocab;
@@ -90,10 +90,10 @@ pub(super) fn picture(studio: &Studio) -> Result<Picture, Error> {
     let picture = Picture::new(
         "trajectories",
         "What thinking does to the likeliest characters",
-        "Each line is one candidate for the next character: its logit, how far that has moved since System 1, and its \
+        "Each line is one candidate for the next character: its logit (less the mean over the vocabulary), how far that has moved since System 1, and its \
          probability, step by step.",
     );
-    picture.draw(studio.config.format, (300, &summary), |area| paint(area, &numbers))?.numbers(&numbers, table)
+    picture.draw(studio.config.format, &summary, |sheet| paint(sheet, &numbers))?.numbers(&numbers, table)
 }
 
 /// Colour and dash of the n-th token.
@@ -101,22 +101,20 @@ fn look(n: usize) -> (RGBColor, Dash) {
     (style::colour(n), Dash::ALL[n / COLOURS.len() % Dash::ALL.len()])
 }
 
-fn paint(area: &Area, numbers: &Trajectories) -> Result<(), DrawError> {
+fn paint(sheet: &mut Sheet, numbers: &Trajectories) -> Result<(), DrawError> {
     let steps = numbers.energies.len() - 1;
-    let rest = legend(
-        area,
-        numbers.tokens.iter().enumerate().map(|(n, t)| {
-            let (colour, dash) = look(n);
-            (t.token.chars().map(style::token).collect::<String>(), Sample::Line(colour, dash))
-        }),
-    )?;
+    sheet.legend(numbers.tokens.iter().enumerate().map(|(n, t)| {
+        let (colour, dash) = look(n);
+        (t.token.chars().map(style::token).collect::<String>(), Sample::Line(colour, dash))
+    }))?;
     type Values = fn(&Token, usize) -> f64;
     let panels: [(&str, &str, Values); 3] = [
-        ("logits", "logit − mean over the vocabulary", |t, k| t.centred_logits[k]),
+        ("logits", "logit − mean", |t, k| t.centred_logits[k]),
         ("their change", "logit − System 1's", |t, k| t.centred_logits[k] - t.centred_logits[0]),
         ("probabilities", "probability", |t, k| t.probabilities[k]),
     ];
-    for ((title, label, value), room) in panels.into_iter().zip(rest.split_evenly((1, 3))) {
+    let rooms = sheet.panels(3, (3, 200.0), |_| 240.0);
+    for ((title, label, value), room) in panels.into_iter().zip(rooms) {
         let values = |t: &Token| (0..=steps).map(|k| value(t, k)).collect::<Vec<_>>();
         let mut range = range_of(numbers.tokens.iter().flat_map(values));
         if label == "probability" {

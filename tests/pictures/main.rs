@@ -1,4 +1,4 @@
-//! The numbers in the pictures and in the report's page.
+//! The numbers in the pictures and in the report's page, and where their texts lie.
 //!
 //! A report seeds libtorch's generator: each test has it alone.
 
@@ -11,5 +11,6 @@ mod generator;
 #[allow(dead_code)] // each suite has use for a part of it
 mod golden;
 
+mod layout;
 mod numbers;
 mod report;

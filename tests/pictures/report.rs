@@ -19,6 +19,7 @@ fn request(prompt: &[i64]) -> Request<'_> {
         prompt,
         max_new_tokens: 0,
         think_steps: Some(4),
+        step_size: "α = 1".to_owned(),
         chooser: Chooser { temperature: 1.0, top_k: None, top_p: None, sample: true },
         seed: 1,
         compute: Kind::Float,
@@ -68,8 +69,8 @@ fn compare(ladder: &mut Ladder, what: &str, character: &Value, trajectory: &Tens
     close("p", log_p.index_select(1, &candidates).exp());
     close("logits", centred.index_select(1, &candidates));
     close("energy", energy::expected_energy(&x.unsqueeze(0), &e.reshape([1, 1, -1])));
-    close("entropy", energy::entropy(&x.unsqueeze(0)) / std::f64::consts::LN_2);
-    close("surprise", log_p.select(1, id) / -std::f64::consts::LN_2);
+    close("entropy", energy::entropy(&x.unsqueeze(0)));
+    close("surprise", -log_p.select(1, id));
     // the likeliest after thinking come first, then, where it is not one of them, the character itself
     let order = ids(&x.select(0, -1).argsort(-1, true));
     let shown = ids(&candidates);

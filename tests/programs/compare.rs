@@ -115,6 +115,10 @@ fn a_picture_of_the_differences() {
     let workdir = Workdir::new();
     let own = ["b.refine_steps=0", "model.think_lr=500", "out=pictures"];
     let numbers = comparison(compare(&workdir, "ab", &own));
+    let said = compare(&workdir, "ab", &own)
+        .succeeds()
+        .says("compare.png, compare.svg, compare.json, compare.csv in pictures");
+    assert!(said.stdout.lines().last().unwrap().contains("compare.png"), "after the tables: {}", said.stdout);
     let folder = workdir.path("pictures");
     assert_eq!(names(&folder), ["compare.csv", "compare.json", "compare.png", "compare.svg"]);
     let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();

@@ -91,6 +91,43 @@ fn all_of_them_and_a_page() {
     }
 }
 
+/// A picture is there as soon as it is said to be, whatever becomes of the next.
+#[test]
+fn each_is_written_when_it_is_drawn() {
+    let (workdir, _) = trained(&[]);
+    fs::create_dir_all(workdir.path("out_viz/gap.csv")).unwrap(); // a folder, where a file is to be
+    let failed = workdir.viz(&["think_steps=1", "format=svg"]).fails(1).stderr_has("gap.csv");
+    let said: Vec<&str> = failed.stdout.lines().filter(|line| line.contains(".svg")).collect();
+    assert_eq!(said.len(), 3, "landscape, its surface and the bowl: {}", failed.stdout);
+    let written = names(&workdir.path("out_viz"));
+    for name in said.iter().flat_map(|line| line.split_once(": ").unwrap().1.split(", ")) {
+        assert!(written.contains(&name.to_owned()), "{name} of {written:?}");
+    }
+    assert!(!written.iter().any(|name| name.starts_with("trajectories") || name == "index.html"), "{written:?}");
+}
+
+/// Pictures take a step that shows something and say so; the trained one and one that is named stay as they are.
+#[test]
+fn the_step_size_shows_a_path() {
+    let (workdir, checkpoint) = trained(&["model.alpha_value=0.02", "model.energy_convergence_threshold=0"]);
+    let falls = |more: &[&str]| {
+        let done = workdir.viz(&[&[checkpoint.as_str(), "mode=landscape"], more].concat()).succeeds();
+        let path = json(&workdir.path("out_viz/landscape.json"))["path"].as_array().unwrap().clone();
+        let energy = |step: &Value| step["energy"].as_f64().unwrap();
+        assert!(path.windows(2).all(|ends| energy(&ends[1]) <= energy(&ends[0])), "downhill at each step");
+        (energy(&path[0]) - energy(&path[path.len() - 1]), done.stdout)
+    };
+    let (chosen, said) = falls(&[]);
+    let alpha: f64 = said.split_once("use α = ").unwrap().1.split_once(" (").unwrap().0.parse().unwrap();
+    assert!(said.contains(&format!("({} × the trained 0.02)", (alpha / 0.02).round())), "{said}");
+    let (trained, said) = falls(&["trained_alpha=true"]);
+    assert!(!said.contains("α") && trained < 0.1 * chosen, "{trained} {chosen} {said}");
+    let (named, said) = falls(&[&format!("model.think_lr={alpha}")]);
+    assert!(!said.contains("the trained") && (named - chosen).abs() < 1e-9 * chosen, "{named} {chosen} {said}");
+    let (most, _) = falls(&["model.think_lr=1e6"]);
+    assert!((0.85..0.99).contains(&(chosen / most)), "{chosen} of {most}");
+}
+
 #[test]
 fn long_prompts_many_tokens_and_soft_ones() {
     let (workdir, _) = trained(&["model.use_soft_tokens=true"]);
@@ -157,7 +194,7 @@ fn refusals_are_clear_and_leave_nothing() {
     refuses(&["checkpoint=no.pt"], 1, &["no.pt"]);
     refuses(&[&checkpoint, "prompt="], 1, &["the prompt is empty"]);
     refuses(&[&checkpoint, "prompt=é"], 1, &["no character that the model knows"]);
-    refuses(&[&checkpoint, "position=6"], 1, &["position=6", "0 to 5"]);
+    refuses(&[&checkpoint, "position=6", "prompt=ROMEO:"], 1, &["position=6", "0 to 5"]);
     refuses(&[&checkpoint, "out=text.txt/x"], 1, &["text.txt"]);
     refuses(&[&checkpoint, "think_steps=0"], 2, &["think_steps"]);
     refuses(&[&checkpoint, "mode=gap", "data_path=no.txt"], 1, &["no.txt"]);

@@ -4,8 +4,8 @@ use plotters::prelude::{Circle, PathElement, Polygon};
 use plotters::style::{Color, RGBColor, ShapeStyle};
 
 use super::axes::Chart;
-use super::figure::{Area, DrawError};
 use super::style::{px, width};
+use super::words::{Area, DrawError};
 
 /// How a line is broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

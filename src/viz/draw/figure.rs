@@ -5,24 +5,20 @@
 
 use std::sync::{Arc, OnceLock};
 
-use plotters::coord::Shift;
-use plotters::prelude::{DrawingArea, DrawingAreaErrorKind, IntoDrawingArea, SVGBackend, Text, WHITE};
+use plotters::prelude::{IntoDrawingArea, SVGBackend, WHITE};
 use plotters::style::{FontStyle, register_font};
 use resvg::tiny_skia::{Pixmap, Transform};
-use resvg::usvg::{self, Options, Tree, WriteOptions};
+use resvg::usvg::{self, Group, Node, Options, Rect, Tree, WriteOptions};
 
-use super::style::{FONT, FONT_NAME, INK, LABEL, SOFT, TITLE, UNITS, px, text};
+use super::sheet::Sheet;
+use super::style::{DARK, FONT, FONT_NAME, UNITS};
+use super::words::DrawError;
 use crate::error::Error;
 
 /// Pixels of a PNG for each pixel of the drawing.
 const DENSITY: f32 = 2.0;
 /// Pixels of a GIF for each pixel of the drawing: its frames are many.
 const GIF_DENSITY: f32 = 1.25;
-
-/// Where to draw, in units of 1/[`UNITS`] pixel.
-pub type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-/// How a drawing can fail.
-pub type DrawError = DrawingAreaErrorKind<std::io::Error>;
 
 /// A finished drawing.
 #[derive(Debug)]
@@ -31,33 +27,63 @@ pub struct Figure {
 }
 
 impl Figure {
-    /// Draws a figure of a size in pixels: its title, a summary of what it shows, and below them what `paint` draws.
+    /// Draws a figure of a width in pixels: its title, a summary of what it shows, and below them what `paint` draws.
     pub fn draw(
-        (width, height): (u32, u32),
+        width: u32,
         (title, summary): (&str, &str),
-        paint: impl FnOnce(&Area) -> Result<(), DrawError>,
+        paint: impl FnOnce(&mut Sheet) -> Result<(), DrawError>,
     ) -> Result<Self, Error> {
+        const LONGEST: u32 = 8000; // pixels; what is not taken is cut off
         let picture = |reason: String| Error::Picture(reason);
         register_font(FONT_NAME, FontStyle::Normal, FONT).map_err(|_| picture("the font".to_owned()))?;
-        let units = (width * UNITS as u32, height * UNITS as u32);
+        let [wide, long] = [width, LONGEST].map(|side| side * UNITS as u32);
         let mut svg = String::new();
-        {
-            let area = SVGBackend::with_string(&mut svg, units).into_drawing_area();
-            area.fill(&WHITE)
-                .and_then(|()| paint(&headed(&area, title, summary)?))
-                .and_then(|()| area.present())
-                .map_err(|e| picture(e.to_string()))?;
-        }
-        let size = format!("width=\"{}\" height=\"{}\"", units.0, units.1);
+        let taken = {
+            let area = SVGBackend::with_string(&mut svg, (wide, long)).into_drawing_area();
+            let drawn = area.fill(&WHITE).and_then(|()| {
+                let mut sheet = Sheet::new(&area, title, summary)?;
+                paint(&mut sheet)?;
+                area.present()?;
+                Ok(sheet.taken)
+            });
+            drawn.map_err(|e| picture(e.to_string()))?
+        };
+        let height = (f64::from(taken) / f64::from(UNITS)).ceil() as u32;
+        let whole = format!("width=\"{wide}\" height=\"{long}\""); // of the drawing, then of its paper
         let pixels =
             format!("width=\"{width}\" height=\"{height}\" stroke-linejoin=\"round\" stroke-linecap=\"round\"");
-        let svg = svg.replacen(&size, &pixels, 1);
+        let cut = height * UNITS as u32;
+        let svg = svg
+            .replacen(&whole, &pixels, 1)
+            .replacen(&format!("0 0 {wide} {long}"), &format!("0 0 {wide} {cut}"), 1)
+            .replacen(&whole, &format!("width=\"{wide}\" height=\"{cut}\""), 1);
         let options = Options { fontdb: fonts(), font_family: FONT_NAME.to_owned(), ..Options::default() };
         let tree = Tree::from_str(&svg, &options).map_err(|e| picture(e.to_string()))?;
         Ok(Self { tree })
     }
 
-    /// The drawing as SVG with its text as outlines.
+    /// Where text leaves the drawing or comes too near to other text; a good drawing has none of these. All text of all pictures
+    /// passes here, measured as the font draws it.
+    pub fn clashes(&self) -> Vec<String> {
+        const MARGIN: f32 = 1.0; // pixels to an edge
+        const APART: f32 = 1.5; // pixels between two texts, to the side
+        let (wide, high) = (self.tree.size().width(), self.tree.size().height());
+        let outside =
+            |r: &Rect| r.left() < MARGIN || r.top() < MARGIN || r.right() > wide - MARGIN || r.bottom() > high - MARGIN;
+        let meet = |a: &Rect, b: &Rect| {
+            let beside = a.right() + APART <= b.left() || b.right() + APART <= a.left();
+            !beside && a.top() < b.bottom() && b.top() < a.bottom()
+        };
+        let mut texts = Vec::new();
+        texts_in(self.tree.root(), &mut texts);
+        let left = texts.iter().filter(|(_, place)| outside(place));
+        let left = left.map(|(words, _)| format!("“{words}” leaves the drawing"));
+        let pairs = texts.iter().enumerate().flat_map(|(i, a)| texts[..i].iter().map(move |b| (a, b)));
+        let met = pairs.filter(|(a, b)| meet(&a.1, &b.1)).map(|(a, b)| format!("“{}” meets “{}”", a.0, b.0));
+        left.chain(met).collect()
+    }
+
+    /// The drawing as SVG with its text as outlines, light or dark as the reader's other windows are.
     pub fn svg(&self, title: &str, description: &str) -> String {
         let options = WriteOptions {
             coordinates_precision: 2,
@@ -66,7 +92,7 @@ impl Figure {
             ..WriteOptions::default()
         };
         let svg = self.tree.to_string(&options);
-        let words = format!("<title>{}</title><desc>{}</desc>", escaped(title), escaped(description));
+        let words = format!("<title>{}</title><desc>{}</desc>{DARK}", escaped(title), escaped(description));
         match svg.find("<svg").and_then(|start| Some(start + svg[start..].find('>')? + 1)) {
             Some(end) => format!("{}{words}{}", &svg[..end], &svg[end..]),
             None => svg,
@@ -104,38 +130,18 @@ pub fn gif(frames: &[(Figure, u16)]) -> Result<Vec<u8>, Error> {
     encoder.into_inner().map_err(failed)
 }
 
-/// Writes a figure's title, and below it what it was made from, and returns the room that is left.
-fn headed<'a>(area: &Area<'a>, title: &str, below: &str) -> Result<Area<'a>, DrawError> {
-    let room = area.dim_in_pixel().0 as i32 - px(16.0);
-    let mut y = px(8.0);
-    for (words, size, colour) in [(title, TITLE, INK), (below, LABEL, SOFT)] {
-        for line in wrapped(area, words, size, room)? {
-            area.draw(&Text::new(line, (px(8.0), y), text(size, &colour)))?;
-            y += px(size * 1.35);
-        }
-    }
-    Ok(area.split_vertically(y + px(4.0)).1)
-}
-
-/// Words in lines no wider than `room` units.
-fn wrapped(area: &Area, words: &str, size: f64, room: i32) -> Result<Vec<String>, DrawError> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in words.split(' ').filter(|word| !word.is_empty()) {
-        let longer = lines.last().map(|line| format!("{line} {word}"));
-        match longer {
-            Some(line) if text_width(area, &line, size)? <= room => {
-                lines.pop();
-                lines.push(line);
+/// Every text below a group, with the place that its letters cover in pixels.
+fn texts_in(group: &Group, found: &mut Vec<(String, Rect)>) {
+    for node in group.children() {
+        match node {
+            Node::Group(group) => texts_in(group, found),
+            Node::Text(text) => {
+                let words: String = text.chunks().iter().map(|chunk| chunk.text()).collect();
+                found.push((words, text.flattened().abs_bounding_box()));
             }
-            _ => lines.push(word.to_owned()),
+            _ => {}
         }
     }
-    Ok(lines)
-}
-
-/// The width of a line of text in units.
-pub fn text_width(area: &Area, line: &str, size: f64) -> Result<i32, DrawError> {
-    Ok(area.estimate_text_size(line, &text(size, &INK))?.0 as i32)
 }
 
 /// The embedded font alone: what other fonts a machine has must not matter.
@@ -152,4 +158,63 @@ fn fonts() -> Arc<usvg::fontdb::Database> {
 /// Text as XML and HTML take it.
 pub fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use plotters::prelude::Text;
+
+    use super::*;
+    use crate::viz::draw::style::{INK, LABEL, px, text};
+    use crate::viz::draw::words::{fitted, text_width};
+
+    /// The clashes of a word that is written at two places.
+    fn clashes(words: &str, places: [(f64, f64); 2]) -> Vec<String> {
+        let write = |sheet: &mut Sheet| {
+            let (area, style) = (sheet.take(40.0), text(LABEL, &INK));
+            let at = |(x, y): (f64, f64)| Text::new(words.to_owned(), (px(x), px(y)), style.clone());
+            places.into_iter().try_for_each(|place| area.draw(&at(place)))
+        };
+        Figure::draw(200, ("", ""), write).unwrap().clashes()
+    }
+
+    #[test]
+    fn text_that_leaves_the_drawing_or_meets_other_text_is_found() {
+        assert_eq!(clashes("energy", [(8.0, 4.0), (8.0, 20.0)]), [""; 0]);
+        assert_eq!(clashes("energy", [(8.0, 4.0), (30.0, 4.0)]), ["“energy” meets “energy”"]);
+        assert_eq!(clashes("energy", [(8.0, 4.0), (8.0, 9.0)]), ["“energy” meets “energy”"]);
+        for outside in [(-3.0, 4.0), (180.0, 4.0), (8.0, 36.0)] {
+            assert_eq!(clashes("energy", [(80.0, 4.0), outside]), ["“energy” leaves the drawing"], "{outside:?}");
+        }
+    }
+
+    #[test]
+    fn text_is_as_wide_as_it_is_measured() {
+        for words in ["energy, nats", "−0.015", "PC 1, logits (98.4 % of variance)"] {
+            let mut measured = 0;
+            let figure = Figure::draw(400, ("", ""), |sheet| {
+                let area = sheet.take(40.0);
+                measured = text_width(&area, words, LABEL)?;
+                area.draw(&Text::new(words.to_owned(), (px(8.0), px(4.0)), text(LABEL, &INK)))
+            });
+            let mut found = Vec::new();
+            texts_in(figure.unwrap().tree.root(), &mut found);
+            let excess = f64::from(measured) / f64::from(UNITS) - f64::from(found[0].1.width());
+            assert!((0.0..3.0).contains(&excess), "{words}: {excess} pixels"); // letters have some air beside them
+        }
+    }
+
+    #[test]
+    fn long_words_are_broken_and_long_names_cut() {
+        let name = "run_20261128_".repeat(12);
+        let figure = Figure::draw(200, (&name, "short words"), |sheet| {
+            let area = sheet.take(20.0);
+            let cut = fitted(&area, &name, LABEL, px(100.0))?;
+            assert!(cut.starts_with('…') && name.ends_with(cut.trim_start_matches('…')), "{cut}");
+            assert!(text_width(&area, &cut, LABEL)? <= px(100.0));
+            assert_eq!(fitted(&area, "short", LABEL, px(100.0))?, "short");
+            Ok(())
+        });
+        assert_eq!(figure.unwrap().clashes(), [""; 0]);
+    }
 }

@@ -4,9 +4,9 @@ use plotters::prelude::{Circle, Rectangle};
 use plotters::style::Color;
 
 use super::curves::{Dash, outline};
-use super::figure::{Area, DrawError};
 use super::legend::Sample;
 use super::style::{COLOURS, INK, PATH, px, width};
+use super::words::{Area, DrawError};
 
 /// What the marks mean, for a legend.
 pub fn samples() -> [(&'static str, Sample); 3] {

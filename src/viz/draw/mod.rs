@@ -6,11 +6,15 @@ pub mod figure;
 pub mod legend;
 pub mod marks;
 pub mod output;
+pub mod sheet;
 pub mod style;
+pub mod words;
 
-pub use axes::{Axis, Chart, bounds, colour_bar, panel, range_of, square_panel};
+pub use axes::{Axis, Chart, Colours, Map, bounds, flat_colour_bar, map_panels, panel, range_of};
 pub use curves::{Dash, band, by_step, dot, line, outline};
-pub use figure::{Area, DrawError, Figure, escaped, gif, text_width};
+pub use figure::{Figure, escaped, gif};
 pub use legend::{Sample, legend};
 pub use marks::{draw_ends, samples};
 pub use output::{Picture, Table};
+pub use sheet::Sheet;
+pub use words::{Area, DrawError, fitted, text_width};

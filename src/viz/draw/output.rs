@@ -1,12 +1,14 @@
-//! Files of a picture: PNG, SVG, GIF, and the numbers as JSON and CSV, all written or none.
+//! Files of a picture: PNG, SVG, GIF, and the numbers as JSON and CSV.
 
 use std::fmt::Display;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Serialize;
 
-use super::figure::{Area, DrawError, Figure};
-use super::style::PAGE;
+use super::figure::Figure;
+use super::sheet::Sheet;
+use super::style::{PAGE, PHONE};
+use super::words::DrawError;
 use crate::config::PictureFormat;
 use crate::error::Error;
 use crate::eval::table;
@@ -23,12 +25,17 @@ pub struct Picture {
     pub reading: String,
     /// Name and content of each file
     pub files: Vec<(String, Vec<u8>)>,
+    /// The same image for a narrow page, such as a phone's
+    pub narrow: Option<(String, Vec<u8>)>,
+    /// Where text leaves a drawing or meets other text; tests want none
+    pub clashes: Vec<String>,
 }
 
 impl Picture {
     /// A picture without files.
     pub fn new(stem: &str, title: &str, reading: &str) -> Self {
-        Self { stem: stem.to_owned(), title: title.to_owned(), reading: reading.to_owned(), files: Vec::new() }
+        let [stem, title, reading] = [stem, title, reading].map(str::to_owned);
+        Self { stem, title, reading, files: Vec::new(), narrow: None, clashes: Vec::new() }
     }
 
     /// Adds a file.
@@ -37,27 +44,48 @@ impl Picture {
         self
     }
 
-    /// Draws a figure as wide as a page, under the picture's title, and adds it.
+    /// Draws a figure under the picture's title and adds it in the formats asked for: as wide as a page, and once more as wide as a
+    /// phone.
     pub fn draw(
         self,
         format: PictureFormat,
-        (height, summary): (u32, &str),
-        paint: impl FnOnce(&Area) -> Result<(), DrawError>,
+        summary: &str,
+        paint: impl Fn(&mut Sheet) -> Result<(), DrawError>,
     ) -> Result<Self, Error> {
-        let figure = Figure::draw((PAGE, height), (&self.title, summary), paint)?;
-        self.figure(&figure, format)
+        let title = self.title.clone();
+        self.draw_titled(format, (&title, summary), paint)
     }
 
-    /// Adds a figure in the formats asked for.
-    pub fn figure(mut self, figure: &Figure, format: PictureFormat) -> Result<Self, Error> {
-        if format != PictureFormat::Svg {
-            self = self.file("png", figure.png()?);
+    /// The same under another title.
+    pub fn draw_titled(
+        mut self,
+        format: PictureFormat,
+        words: (&str, &str),
+        paint: impl Fn(&mut Sheet) -> Result<(), DrawError>,
+    ) -> Result<Self, Error> {
+        let [page, phone] = [PAGE, PHONE].map(|width| Figure::draw(width, words, &paint));
+        let (page, phone) = (page?, phone?);
+        self.clashes.extend([&page, &phone].into_iter().flat_map(Figure::clashes));
+        let svg = |figure: &Figure| figure.svg(&self.title, &self.reading).into_bytes();
+        let narrow = |extension: &str, bytes: Vec<u8>| Some((format!("{}_narrow.{extension}", self.stem), bytes));
+        match format {
+            PictureFormat::Png => {
+                self.narrow = narrow("png", phone.png()?);
+                Ok(self.file("png", page.png()?))
+            }
+            PictureFormat::Svg | PictureFormat::Both => {
+                let (image, png) = (svg(&page), (format == PictureFormat::Both).then(|| page.png()).transpose()?);
+                self.narrow = narrow("svg", svg(&phone));
+                let with_png = png.into_iter().fold(self, |picture, png| picture.file("png", png));
+                Ok(with_png.file("svg", image))
+            }
         }
-        if format != PictureFormat::Png {
-            let svg = figure.svg(&self.title, &self.reading);
-            self = self.file("svg", svg.into_bytes());
-        }
-        Ok(self)
+    }
+
+    /// The same with the image for narrow pages among its files.
+    pub fn with_narrow(mut self) -> Self {
+        self.files.extend(self.narrow.clone());
+        self
     }
 
     /// Adds the numbers: `values` as JSON and `table` as CSV.
@@ -97,16 +125,14 @@ pub fn check_folder(folder: &Path) -> Result<(), Error> {
     Err(FileError { path: folder.to_owned(), source: refusal.into() }.into())
 }
 
-/// Writes the files of all pictures into `folder`; their paths.
-pub fn write(folder: &Path, pictures: &[Picture]) -> Result<Vec<PathBuf>, Error> {
+/// Writes the files of a picture into `folder`, each whole or not at all, and says which.
+pub fn write(folder: &Path, picture: &Picture) -> Result<String, Error> {
     std::fs::create_dir_all(folder).map_err(FileError::at(folder))?;
-    let mut paths = Vec::new();
-    for (name, bytes) in pictures.iter().flat_map(|picture| &picture.files) {
-        let path = folder.join(name);
-        write_atomically(&path, bytes)?;
-        paths.push(path);
+    for (name, bytes) in &picture.files {
+        write_atomically(&folder.join(name), bytes)?;
     }
-    Ok(paths)
+    let names: Vec<&str> = picture.files.iter().map(|(name, _)| name.as_str()).collect();
+    Ok(format!("{}: {}", picture.title, names.join(", ")))
 }
 
 #[cfg(test)]

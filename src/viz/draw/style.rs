@@ -17,12 +17,14 @@ pub const FONT_NAME: &str = "DejaVu Sans";
 
 /// Width of a page's text: 7 inches at 96 pixels.
 pub const PAGE: u32 = 672;
+/// Width of a phone's, in its own pixels.
+pub const PHONE: u32 = 360;
 /// Pixels of a figure's title.
-pub const TITLE: f64 = 12.5;
+pub const TITLE: f64 = 13.0;
 /// Pixels of what stands below it, of panels' titles and axes' names.
-pub const LABEL: f64 = 10.5;
+pub const LABEL: f64 = 11.0;
 /// Pixels of numbers at axes.
-pub const TICK: f64 = 9.5;
+pub const TICK: f64 = 10.0;
 
 /// Text and lines.
 pub const INK: RGBColor = RGBColor(0x1a, 0x1a, 0x1a);
@@ -32,6 +34,17 @@ pub const SOFT: RGBColor = RGBColor(0x4d, 0x4d, 0x4d);
 pub const FAINT: RGBColor = RGBColor(0xb8, 0xb8, 0xb8);
 /// Lines of a grid.
 pub const GRID: RGBColor = RGBColor(0xe6, 0xe6, 0xe6);
+/// Between blue and vermilion; it is no paper, which turns dark.
+const MIDDLE: RGBColor = RGBColor(0xf7, 0xf7, 0xf7);
+
+/// An SVG's paper and inks for readers whose other windows are dark. Only the colours above change: those of data stay.
+pub const DARK: &str = "<style>@media (prefers-color-scheme:dark){\
+    [fill='#ffffff']{fill:#1e2022}\
+    [fill='#1a1a1a'],[fill='#000000']{fill:#ececea}[stroke='#1a1a1a'],[stroke='#000000']{stroke:#ececea}\
+    [fill='#4d4d4d']{fill:#b4b4b0}[stroke='#4d4d4d']{stroke:#b4b4b0}\
+    [fill='#b8b8b8']{fill:#6d7074}[stroke='#b8b8b8']{stroke:#6d7074}\
+    [stroke='#e6e6e6']{stroke:#34373a}}</style>";
+
 /// The descent path.
 pub const PATH: RGBColor = RGBColor(0xd5, 0x5e, 0x00);
 
@@ -73,11 +86,11 @@ pub fn viridis(share: f64) -> RGBColor {
     ViridisRGB::get_color_normalized(share.clamp(0.0, 1.0), 0.0, 1.0)
 }
 
-/// From blue (−1) over white (0) to vermilion (1).
+/// From blue (−1) over nearly white (0) to orange (1).
 pub fn diverging(share: f64) -> RGBColor {
     let end = if share < 0.0 { COLOURS[0] } else { COLOURS[1] };
-    let mix = |end: u8| (255.0 + (f64::from(end) - 255.0) * share.abs().min(1.0)).round() as u8;
-    RGBColor(mix(end.0), mix(end.1), mix(end.2))
+    let mix = |from: u8, to: u8| (f64::from(from) + (f64::from(to) - f64::from(from)) * share.abs().min(1.0)).round();
+    RGBColor(mix(MIDDLE.0, end.0) as u8, mix(MIDDLE.1, end.1) as u8, mix(MIDDLE.2, end.2) as u8)
 }
 
 /// A character as it can be seen: ␣ ⏎ →, and U+XXXX for one that the font lacks.
@@ -115,7 +128,7 @@ impl Numbers {
     /// For ticks `step` apart in a range; very small and very large ones are written as multiples of a power of ten.
     pub fn new(range: &Range<f64>, step: f64) -> Self {
         let largest = range.start.abs().max(range.end.abs());
-        let exponent = if (1e-2..1e5).contains(&largest) || largest == 0.0 { 0 } else { order(largest) };
+        let exponent = if (1e-2..1e6).contains(&largest) || largest == 0.0 { 0 } else { order(largest) };
         Self { exponent, decimals: decimals(step / 10f64.powi(exponent)) }
     }
 
