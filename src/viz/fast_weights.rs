@@ -87,7 +87,7 @@ fn paint(sheet: &mut Sheet, numbers: &ReadingOn) -> Result<(), DrawError> {
     let halves = sheet.panels(2, (2, 300.0), |_| 246.0);
     let steps = by_step(numbers.steps.iter().copied());
     let y = Axis::new("E, nats per character", range_of(numbers.steps.iter().copied()));
-    let x = Axis { label: "steps down it", ..Axis::steps(steps.len() - 1) };
+    let x = Axis { label: "steps of the weights", ..Axis::steps(steps.len() - 1) };
     let mut chart = panel(&halves[0], "the first chunk, descended", &x, &y)?;
     line(&mut chart, &steps, &COLOURS[0], (2.0, Dash::Solid))?;
     let x = Axis::new("characters read", 0.0..numbers.characters.last().map_or(1.0, |n| *n as f64));
