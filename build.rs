@@ -33,6 +33,10 @@ fn use_libtorch(named: &Path, libtorch: &Path) {
     for arg in ["-Xlinker", "-rpath", "-Xlinker", &lib.to_string_lossy()] {
         println!("cargo::rustc-link-arg={arg}");
     }
+    // A program in target/PROFILE of a clone that was moved finds the link of that clone, as it stands now.
+    for arg in ["-Xlinker", "-rpath", "-Xlinker", "$ORIGIN/../../.libtorch/lib"] {
+        println!("cargo::rustc-link-arg-bins={arg}");
+    }
     export("NANOEBM_LIBTORCH", &libtorch.to_string_lossy());
     export("NANOEBM_LIBTORCH_VERSION", &libtorch_version(named));
 }

@@ -6,6 +6,7 @@ use crate::checkpoint::CheckpointError;
 use crate::config::ConfigError;
 use crate::data::DataError;
 use crate::device::DeviceError;
+use crate::fast_weights::Diverged;
 use crate::fs::FileError;
 
 /// An error of training, sampling or evaluation.
@@ -23,6 +24,9 @@ pub enum Error {
     /// A checkpoint.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    /// Weights that follow a text.
+    #[error(transparent)]
+    FastWeights(#[from] Diverged),
     /// Any other file.
     #[error(transparent)]
     File(#[from] FileError),

@@ -4,8 +4,10 @@
 //! scored, its energy is descended from the weights as they stand, by the one loop of [`crate::energy`]:
 //!
 //! ```text
-//! θ ← θ − α P ∇E(θ) (+ noise)        P = 1 / (rms of the training gradients + a little), scaled to mean 1
+//! θ ← θ − α η P ∇E(θ) (+ noise)      P = 1 / (rms of the training gradients + a little)
 //! ```
+//!
+//! With η, the highest learning rate of the training, α counts steps of Adam: the same α is right for models that learnt fast or slowly.
 //!
 //! Score first, then descend: the prediction of a chunk depends on the text before it alone, so that the sum of the scores is the
 //! negative log-likelihood of the whole text under one predictor that goes on learning (prequential, Dawid, 1984). In language
@@ -24,11 +26,19 @@ use crate::nn::optim::AdamW;
 use crate::nn::params::{Param, flatten, views};
 use crate::nn::pass::Pass;
 
-/// α where none is given, for all weights and for the head alone. Chosen on the last tenth of the training split, with models that were
-/// trained without it (docs/thinking.md); half the best for the head, which smaller models need.
-const ALPHA: (f64, f64) = (0.15, 1.0);
+/// α where none is given, chosen on the last tenth of the training split, with models that were trained without it (docs/thinking.md):
+/// for all weights, for all of a model that thinks (half as long, since some of these ran away), and for the head alone.
+const ALPHA: [f64; 3] = [0.04, 0.02, 0.3];
 /// Added to the gradients' rms, as a share of its mean: weights whose gradients are tiny do not run away.
 const RMS_FLOOR: f64 = 1e-2;
+
+/// Weights that followed a text too fast.
+#[derive(Debug, thiserror::Error)]
+#[error("the weights that follow the text became NaN or infinity, with context_alpha={alpha}; a smaller one helps")]
+pub struct Diverged {
+    /// The α that was used
+    pub alpha: f64,
+}
 
 /// A model whose weights follow the text that it reads.
 #[derive(Debug)]
@@ -42,7 +52,7 @@ pub struct FastWeights<'a> {
     trained: Tensor,
     /// As they are now (P)
     theta: Tensor,
-    /// α P (P)
+    /// α η P (P)
     step_size: Tensor,
 }
 
@@ -68,15 +78,17 @@ impl<'a> FastWeights<'a> {
         };
         let params: Vec<&Param> = ebm.params().iter().filter(moves).collect();
         let alpha = *settings.context_alpha.get_or_insert(match settings.context_weights {
-            MovingWeights::All => ALPHA.0,
-            MovingWeights::Head => ALPHA.1,
+            MovingWeights::All if ebm.family.is_linear() => ALPHA[0],
+            MovingWeights::All => ALPHA[1],
+            MovingWeights::Head => ALPHA[2],
         });
-        let squares = mean_squares(ebm, checkpoint)?;
+        let train = checkpoint.ours.as_ref().map_or_else(TrainConfig::default, |ours| ours.config.train.clone());
+        let squares = mean_squares(ebm, checkpoint, &train)?;
         let squares = squares.into_iter().filter(|(name, _)| params.iter().any(|p| p.name == *name));
         let step_size = no_grad(|| {
             let rms = flatten(squares.map(|(_, square)| square)).sqrt();
             let p = (&rms + rms.mean(Kind::Float) * RMS_FLOOR).reciprocal();
-            &p / p.mean(Kind::Float) * alpha
+            p * train.learning_rate * alpha
         });
         let trained = no_grad(|| flatten(params.iter().map(|p| p.tensor.shallow_clone())));
         let theta = trained.copy();
@@ -85,24 +97,35 @@ impl<'a> FastWeights<'a> {
 
     /// Shows `look` what the weights as they stand read in a chunk, idx (B, T) and targets (B, A); then the weights descend the energy of
     /// its text.
-    pub fn read(&mut self, idx: &Tensor, targets: &Tensor, look: impl FnMut(&Reading)) {
+    ///
+    /// # Errors
+    /// If a step is so long that weights become NaN or infinity.
+    pub fn read(&mut self, idx: &Tensor, targets: &Tensor, look: impl FnMut(&Reading)) -> Result<(), Diverged> {
         let energy = TextEnergy { weights: self, idx, targets, look: RefCell::new(Some(look)) };
-        let s = &self.settings;
+        let s = self.settings;
         let noise = if s.context_noise > 0.0 { Noise::Constant(s.context_noise) } else { Noise::Off };
         let descent = Descent { noise, ..Descent::new(s.context_steps, self.step_size.shallow_clone()) };
         let theta = no_grad(|| descend(&energy, self.theta.shallow_clone(), &descent)).x;
+        if theta.isfinite().all().int64_value(&[]) == 0 {
+            self.forget();
+            return Err(Diverged { alpha: s.context_alpha.unwrap_or_default() });
+        }
         self.theta = theta;
         self.put(&self.theta);
+        Ok(())
     }
 
     /// [`FastWeights::read`], for the mean NLL of the chunk in nats per character as it was scored.
-    pub fn score(&mut self, idx: &Tensor, targets: &Tensor) -> f64 {
+    ///
+    /// # Errors
+    /// As [`FastWeights::read`].
+    pub fn score(&mut self, idx: &Tensor, targets: &Tensor) -> Result<f64, Diverged> {
         let (ebm, steps, pass) = (self.ebm, self.thinking_steps(), self.pass);
         let mut nll = f64::NAN;
         self.read(idx, targets, |reading| {
             nll = cross_entropy(&ebm.predict(reading, steps, pass), targets).double_value(&[]);
-        });
-        nll
+        })?;
+        Ok(nll)
     }
 
     /// Steps of thinking behind the prediction whose likelihood is descended: System 1's of an expected energy, which thinking does not
@@ -114,7 +137,10 @@ impl<'a> FastWeights<'a> {
 
     /// Reads the ids of a text in windows, chunk by chunk, the last window as long as it is. Gives the mean NLL of each chunk in
     /// nats per character, as it was scored; calls `progress` with the number of characters read after each.
-    pub fn read_text(&mut self, ids: &[i64], mut progress: impl FnMut(u64)) -> Vec<f64> {
+    ///
+    /// # Errors
+    /// As [`FastWeights::read`].
+    pub fn read_text(&mut self, ids: &[i64], mut progress: impl FnMut(u64)) -> Result<Vec<f64>, Diverged> {
         let t = self.ebm.config.block_size as usize;
         let last = ids.len().saturating_sub(1); // the last character has no target
         let whole = last / t * t; // characters in whole windows
@@ -129,9 +155,9 @@ impl<'a> FastWeights<'a> {
             chunks.push(rows(whole, last, last - whole));
         }
         let mut score = |(idx, targets): (Tensor, Tensor)| {
-            let nll = self.score(&idx, &targets);
+            let nll = self.score(&idx, &targets)?;
             progress(idx.numel() as u64);
-            nll
+            Ok(nll)
         };
         chunks.into_iter().map(&mut score).collect()
     }
@@ -193,9 +219,12 @@ impl<F: FnMut(&Reading)> Energy for TextEnergy<'_, '_, F> {
 }
 
 /// Adam's running mean of each parameter's squared gradients.
-fn mean_squares(ebm: &Ebm, checkpoint: &Checkpoint) -> Result<Vec<(String, Tensor)>, CheckpointError> {
-    let train = checkpoint.ours.as_ref().map_or_else(TrainConfig::default, |ours| ours.config.train.clone());
-    let mut optimizer = AdamW::new(ebm.params(), &train, &ebm.config);
+fn mean_squares(
+    ebm: &Ebm,
+    checkpoint: &Checkpoint,
+    train: &TrainConfig,
+) -> Result<Vec<(String, Tensor)>, CheckpointError> {
+    let mut optimizer = AdamW::new(ebm.params(), train, &ebm.config);
     checkpoint.load_optimizer(&mut optimizer)?;
     if optimizer.step == 0 {
         return Err(CheckpointFault::NoStatistics.of(&checkpoint.path));

@@ -24,6 +24,13 @@ impl FileError {
     }
 }
 
+/// Makes a folder, and those it stands in, where they are not there yet.
+pub fn make_folder(path: &Path) -> Result<(), FileError> {
+    let file = |e: &io::Error| e.kind() == io::ErrorKind::AlreadyExists; // what stands there is no folder
+    let plainer = |e| if file(&e) { io::Error::other("it is a file, and a folder is needed") } else { e };
+    fs::create_dir_all(path).map_err(plainer).map_err(FileError::at(path))
+}
+
 /// Writes a sibling, flushes it to the disk and renames it over `path`, so that a crash leaves the old file or the new one.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     let sibling = sibling(path);

@@ -88,7 +88,7 @@ fn measure(config: &CompareConfig, output: Output) -> anyhow::Result<Comparison>
     }
     let bar = program::progress_bar(contenders.len() * windows.offsets.len(), "windows");
     let work = (config.batch_size, kind(config.compute.dtype));
-    let comparison = compare(&contenders, &windows, work, |n| bar.inc(n));
+    let comparison = compare(&contenders, &windows, work, |n| bar.inc(n))?;
     bar.finish_and_clear();
     Ok(comparison)
 }

@@ -75,11 +75,11 @@ fn measure(config: &EvalConfig, output: Output) -> anyhow::Result<Evaluation> {
     let work = (config.batch_size, compute);
     let bar = program::progress_bar(count, "windows");
     let mut evaluation = match steps {
-        None => evaluate(ebm, &windows, refine_steps, work, fast.as_mut(), |n| bar.inc(n)),
+        None => evaluate(ebm, &windows, refine_steps, work, fast.as_mut(), |n| bar.inc(n))?,
         Some(steps) => {
             let training = training_windows(&windows, ebm.config.vocab_size)?;
             bar.set_length((training.offsets.len() + count) as u64);
-            evaluate_by_steps(ebm, (&windows, &training), &steps, work, fast.as_mut(), |n| bar.inc(n))
+            evaluate_by_steps(ebm, (&windows, &training), &steps, work, fast.as_mut(), |n| bar.inc(n))?
         }
     };
     evaluation.context = fast.as_ref().map(|fast| fast.settings);

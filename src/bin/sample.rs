@@ -157,7 +157,7 @@ fn follow(loaded: &Loaded, config: &SampleConfig, vocab: &Vocab, prompt: &str, q
     }
     let mut fast = loaded.fast_weights(config.fast, Kind::Float)?;
     let bar = program::progress_bar(ids.len().saturating_sub(1), "characters");
-    let energies = fast.read_text(&ids, |n| bar.inc(n));
+    let energies = fast.read_text(&ids, |n| bar.inc(n))?;
     bar.finish_and_clear();
     if let (false, Some(first), Some(last)) = (quiet, energies.first(), energies.last()) {
         let read = ids.len();

@@ -84,12 +84,12 @@ pub fn compare(
     windows: &Windows,
     work: (i64, Kind),
     mut progress: impl FnMut(u64),
-) -> Comparison {
+) -> Result<Comparison, Error> {
     let mut last = |contender: &Contender| {
         let prediction = [Prediction::Steps(contender.refine_steps)];
-        measure(contender.ebm, windows, &prediction, work, None, &mut progress).remove(0)
+        measure(contender.ebm, windows, &prediction, work, None, &mut progress).map(|mut scores| scores.remove(0))
     };
-    let scores: Vec<Scores> = contenders.iter().map(&mut last).collect();
+    let scores: Vec<Scores> = contenders.iter().map(&mut last).collect::<Result<_, _>>()?;
     let measured = resample(&scores.iter().collect::<Vec<_>>());
     let row = |(contender, own): (&Contender, &Resampled)| {
         let mut row = table::row([
@@ -111,7 +111,7 @@ pub fn compare(
         row
     };
     let rows = contenders.iter().zip(&measured).map(row).collect();
-    Comparison { windows: windows.offsets.len(), block_size: windows.block_size, measured: Measured::new(rows) }
+    Ok(Comparison { windows: windows.offsets.len(), block_size: windows.block_size, measured: Measured::new(rows) })
 }
 
 impl Comparison {

@@ -12,7 +12,7 @@ use crate::eval::scores::Scores;
 use crate::eval::separation::Separation;
 use crate::eval::temperature::fit_temperature;
 use crate::eval::windows::Windows;
-use crate::fast_weights::FastWeights;
+use crate::fast_weights::{Diverged, FastWeights};
 
 /// Means over all positions of all windows; NLL in nats per character. What was not asked for is left out of the JSON.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -85,10 +85,10 @@ pub fn evaluate(
     work: (i64, Kind),
     fast: Option<&mut FastWeights>,
     progress: impl FnMut(u64),
-) -> Evaluation {
+) -> Result<Evaluation, Diverged> {
     let predictions = [Prediction::Steps(0), Prediction::Steps(refine_steps)];
-    let scores = measure(ebm, windows, &predictions, work, fast, progress);
-    Evaluation::new(windows, &predictions, &scores, refine_steps)
+    let scores = measure(ebm, windows, &predictions, work, fast, progress)?;
+    Ok(Evaluation::new(windows, &predictions, &scores, refine_steps))
 }
 
 /// The same for all of `steps` (in any order; 0 is always among them), beside System 1 at the temperature that suits `training`
@@ -100,11 +100,11 @@ pub fn evaluate_by_steps(
     work: (i64, Kind),
     fast: Option<&mut FastWeights>,
     mut progress: impl FnMut(u64),
-) -> Evaluation {
+) -> Result<Evaluation, Diverged> {
     let temperature = fit_temperature(ebm, training, work, &mut progress);
     let predictions = predictions(steps, temperature);
-    let scores = measure(ebm, windows, &predictions, work, fast, progress);
+    let scores = measure(ebm, windows, &predictions, work, fast, progress)?;
     let most = steps.iter().copied().max().unwrap_or_default();
     let by_steps = BySteps::new(&predictions, &scores, (temperature, training.offsets.len()));
-    Evaluation { by_steps: Some(by_steps), ..Evaluation::new(windows, &predictions, &scores, most) }
+    Ok(Evaluation { by_steps: Some(by_steps), ..Evaluation::new(windows, &predictions, &scores, most) })
 }

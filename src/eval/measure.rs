@@ -11,7 +11,7 @@ use crate::ebm::Ebm;
 use crate::energy::Reading;
 use crate::eval::scores::{Base, Scores};
 use crate::eval::windows::Windows;
-use crate::fast_weights::FastWeights;
+use crate::fast_weights::{Diverged, FastWeights};
 use crate::nn::pass::Pass;
 
 /// Logits that are kept at a time, 256 MB: where steps, context and vocabulary are large, fewer windows go through at once.
@@ -39,6 +39,9 @@ impl fmt::Display for Prediction {
 
 /// Measures predictions on all windows, from one pass of the transformer and one recorded descent for each; calls `progress` with
 /// the number done after each batch. With fast weights the windows are read in order, from the trained weights on, chunk by chunk.
+///
+/// # Errors
+/// If fast weights run away.
 pub fn measure(
     ebm: &Ebm,
     windows: &Windows,
@@ -46,7 +49,7 @@ pub fn measure(
     (batch_size, compute): (i64, Kind),
     mut fast: Option<&mut FastWeights>,
     mut progress: impl FnMut(u64),
-) -> Vec<Scores> {
+) -> Result<Vec<Scores>, Diverged> {
     let steps = |prediction: &Prediction| if let Prediction::Steps(steps) = prediction { *steps } else { 0 };
     let most = predictions.iter().map(steps).max().unwrap_or_default();
     let kept = (most + 1).saturating_mul(windows.block_size * ebm.config.vocab_size); // numbers of one window's trajectory
@@ -74,7 +77,7 @@ pub fn measure(
             }
         };
         match &mut fast {
-            Some(fast) => fast.read(&idx, &targets, score),
+            Some(fast) => fast.read(&idx, &targets, score)?,
             None => no_grad(|| score(&ebm.read_for(&idx, &targets, pass))),
         }
         progress(idx.size()[0] as u64);
@@ -82,5 +85,5 @@ pub fn measure(
     if let Some(fast) = fast {
         fast.forget(); // whatever is measured next has read nothing yet
     }
-    scores
+    Ok(scores)
 }

@@ -6,6 +6,7 @@ use std::io::IsTerminal;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -57,6 +58,9 @@ pub fn run<T: Root>(program: &Program, mut job: impl FnMut(&Job<T>, &Call) -> an
 /// Runs a program: its exit status, or its error as one line on standard error and a status that is not 0.
 pub fn exit(main: impl FnOnce() -> anyhow::Result<u8>) -> ExitCode {
     keep_freed_memory();
+    if STDOUT_WAS_CLOSED.load(Ordering::Relaxed) {
+        eprintln!("⚠ Standard output is closed: what would be printed is lost, and the work goes on");
+    }
     // A file that reaches `ulimit -f` must fail to be written, with an error; the signal would kill without a word.
     let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
     // libtorch's own errors (out of memory, say) reach us as panics of tch: they too end in one line.
@@ -75,6 +79,23 @@ pub fn exit(main: impl FnOnce() -> anyhow::Result<u8>) -> ExitCode {
             ExitCode::from(if usage { USAGE } else { 1 })
         }
     }
+}
+
+/// Whether the program was started without a standard output, as by `>&-`. Rust opens /dev/null in its place before `main`, which
+/// nobody can tell from a `>/dev/null` that was meant. So this is looked at earlier.
+static STDOUT_WAS_CLOSED: AtomicBool = AtomicBool::new(false);
+
+#[cfg(target_os = "linux")]
+#[used]
+#[unsafe(link_section = ".init_array")]
+#[expect(unsafe_code, reason = "what runs before main is named in a section of the program")]
+static BEFORE_MAIN: extern "C" fn() = look_at_stdout;
+
+#[expect(unsafe_code, reason = "Rust's own library holds standard output to be always open")]
+extern "C" fn look_at_stdout() {
+    // SAFETY: fcntl with F_GETFD takes two integers, and changes nothing.
+    let closed = unsafe { libc::fcntl(libc::STDOUT_FILENO, libc::F_GETFD) } == -1;
+    STDOUT_WAS_CLOSED.store(closed, Ordering::Relaxed);
 }
 
 /// Lets freed memory stay with the process. A training step frees and takes the same tensors as the last one did; given back to

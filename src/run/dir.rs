@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::{Config, to_yaml};
 use crate::error::Error;
-use crate::fs::{FileError, make_new, write_atomically};
+use crate::fs::{FileError, make_folder, make_new, write_atomically};
 
 /// The file whose lock says that a trainer is at work. It stays: removed, it could be locked twice.
 const LOCK: &str = ".lock";
@@ -24,7 +24,7 @@ pub struct RunDir {
 impl RunDir {
     /// Makes `run_YYYYMMDD_HHMMSS` under `out_dir`; a second run in the same second gets `_2`, and so on.
     pub fn create(out_dir: &Path) -> Result<Self, Error> {
-        fs::create_dir_all(out_dir).map_err(FileError::at(out_dir))?;
+        make_folder(out_dir)?;
         sweep_others(out_dir);
         let name = chrono::Local::now().format("run_%Y%m%d_%H%M%S").to_string();
         let (path, ()) = make_new(out_dir, &name, "", |path| fs::create_dir(path))?;
@@ -34,7 +34,7 @@ impl RunDir {
     /// Makes this directory, which must not be there yet.
     pub fn create_at(path: &Path) -> Result<Self, Error> {
         if let Some(parent) = parent(path) {
-            fs::create_dir_all(parent).map_err(FileError::at(parent))?;
+            make_folder(parent)?;
         }
         fs::create_dir(path).map_err(FileError::at(path))?;
         Self::begin(path.to_owned())

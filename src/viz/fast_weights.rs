@@ -33,7 +33,7 @@ fn measure(studio: &Studio) -> Result<ReadingOn, Error> {
     windows.offsets.truncate(config.max_windows as usize);
     let chunks: Vec<_> = windows.batches(settings.context_chunk, ebm.device()).collect();
     let mut fast = studio.loaded.fast_weights(settings, pass.compute)?;
-    let steps = (0..=config.think_steps).map(|_| fast.score(&chunks[0].0, &chunks[0].1)).collect();
+    let steps = (0..=config.think_steps).map(|_| fast.score(&chunks[0].0, &chunks[0].1)).collect::<Result<_, _>>()?;
     fast.forget();
     // The trained weights first: later the model's are others.
     let steps_of_thinking = fast.thinking_steps();
@@ -47,7 +47,7 @@ fn measure(studio: &Studio) -> Result<ReadingOn, Error> {
         let characters = idx.numel();
         read += characters;
         by_frozen += nll * characters as f64;
-        by_following += fast.score(idx, targets) * characters as f64;
+        by_following += fast.score(idx, targets)? * characters as f64;
         reading.characters.push(read as i64);
         reading.frozen.push(by_frozen / read as f64);
         reading.following.push(by_following / read as f64);

@@ -229,7 +229,7 @@ fn fast_weights_of_each_family_score_before_they_move() {
             fast.forget();
             let mut scores = Vec::new();
             for (idx, targets) in order.map(chunk) {
-                fast.read(&idx, &targets, |reading| scores.push(ebm.system2(reading, 3, EVAL)));
+                fast.read(&idx, &targets, |reading| scores.push(ebm.system2(reading, 3, EVAL))).unwrap();
             }
             scores
         };
@@ -238,7 +238,7 @@ fn fast_weights_of_each_family_score_before_they_move() {
         assert_eq!(one[0], no_grad(|| frozen.system2(&frozen.read(&chunk(0).0, EVAL), 3, EVAL)), "{energy}");
         assert_ne!(scores([1, 0, 2])[1], one[0], "{energy}: what was read before counts");
         fast.forget();
-        let falls: Vec<f64> = (0..4).map(|_| fast.score(&idx, &targets)).collect();
+        let falls: Vec<f64> = (0..4).map(|_| fast.score(&idx, &targets).unwrap()).collect();
         assert!(falls.windows(2).all(|pair| pair[1] < pair[0]), "{energy}: {falls:?}");
     }
 }

@@ -34,7 +34,7 @@ fn weights(ebm: &Ebm) -> Vec<Tensor> {
 /// The energies (B, T, V) by which a chunk is scored.
 fn read(fast: &mut FastWeights, (idx, targets): &(Tensor, Tensor)) -> Tensor {
     let mut scored = None;
-    fast.read(idx, targets, |reading| scored = Some(reading.energies.copy()));
+    fast.read(idx, targets, |reading| scored = Some(reading.energies.copy())).unwrap();
     scored.unwrap()
 }
 
@@ -74,7 +74,7 @@ fn thinking_is_scored_before_the_weights_move() {
     let mut fast = FastWeights::new(&ebm, &golden.checkpoint(), settings(), Kind::Float).unwrap();
     let mut thoughts = Vec::new();
     for (idx, targets) in &chunks {
-        fast.read(idx, targets, |reading| thoughts.push(ebm.system2(reading, 2, pass)));
+        fast.read(idx, targets, |reading| thoughts.push(ebm.system2(reading, 2, pass))).unwrap();
     }
     let frozen = |i: usize| no_grad(|| other.system2(&other.read(&chunks[i].0, pass), 2, pass));
     assert_eq!(thoughts[0], frozen(0));
@@ -87,10 +87,10 @@ fn one_step_is_the_preconditioned_gradient_step() {
         let golden = Golden::open(name);
         let (ebm, other) = (golden.model(&json!({})), golden.model(&json!({})));
         let (idx, targets) = chunks(&golden, &ebm, 1).remove(0);
-        let settings = FastWeightsConfig { context_alpha: Some(0.5), ..settings() };
+        let settings = FastWeightsConfig { context_alpha: Some(2.0), ..settings() };
         let checkpoint = golden.checkpoint();
         let mut fast = FastWeights::new(&ebm, &checkpoint, settings, Kind::Float).unwrap();
-        fast.read(&idx, &targets, |_| {});
+        fast.read(&idx, &targets, |_| {}).unwrap();
 
         // The same by hand, tensor by tensor.
         let squares = mean_squares(&other, &checkpoint);
@@ -99,7 +99,8 @@ fn one_step_is_the_preconditioned_gradient_step() {
         let mean = |all: &[Tensor]| all.iter().map(|t| t.sum(Kind::Double).double_value(&[])).sum::<f64>() / count;
         let floor = 1e-2 * mean(&rms);
         let p: Vec<Tensor> = rms.iter().map(|r| (r + floor).reciprocal()).collect();
-        let scale = 0.5 / mean(&p);
+        let learning_rate = checkpoint.ours.as_ref().map_or(3e-4, |ours| ours.config.train.learning_rate);
+        let scale = 2.0 * learning_rate;
         let pass = Pass::eval(Kind::Float);
         let nll = cross_entropy(&-other.energies(&other.hidden_states(&idx, pass), pass), &targets);
         let tensors: Vec<&Tensor> = other.params().iter().map(|p| &p.tensor).collect();
@@ -160,13 +161,13 @@ fn the_energy_of_a_text_falls_with_every_step_down_it() {
         let (idx, targets) = chunks(&golden, &ebm, 1).remove(0);
         let settings = FastWeightsConfig { context_alpha: Some(0.02), ..settings() };
         let mut fast = FastWeights::new(&ebm, &golden.checkpoint(), settings, Kind::Float).unwrap();
-        let path: Vec<f64> = (0..6).map(|_| fast.score(&idx, &targets)).collect();
+        let path: Vec<f64> = (0..6).map(|_| fast.score(&idx, &targets).unwrap()).collect();
         assert!(path.windows(2).all(|pair| pair[1] < pair[0]), "{name}: {path:?}");
         // Five steps on one chunk are the same as five readings of it.
         fast.forget();
         let settings = FastWeightsConfig { context_steps: 5, ..settings };
         let mut fast = FastWeights::new(&ebm, &golden.checkpoint(), settings, Kind::Float).unwrap();
-        fast.read(&idx, &targets, |_| {});
+        fast.read(&idx, &targets, |_| {}).unwrap();
         let last = cross_entropy(&-energies(&ebm, &idx), &targets).double_value(&[]);
         assert!((last - path[5]).abs() < 1e-5, "{name}: {last} and {path:?}");
     }
@@ -179,7 +180,7 @@ fn forgetting_gives_the_trained_weights_back() {
     let before = weights(&ebm);
     let mut fast = FastWeights::new(&ebm, &golden.checkpoint(), settings(), Kind::Float).unwrap();
     let ids = Vec::<i64>::try_from(golden.batch().0.reshape([-1]).repeat([3])).unwrap();
-    let chunks = fast.read_text(&ids[..3 * ebm.config.block_size as usize + 5], |_| {});
+    let chunks = fast.read_text(&ids[..3 * ebm.config.block_size as usize + 5], |_| {}).unwrap();
     assert_eq!(chunks.len(), 2, "three windows are one chunk, and four characters the last");
     assert_ne!(weights(&ebm), before);
     fast.forget();
@@ -194,7 +195,7 @@ fn decay_keeps_the_weights_near_the_trained_ones() {
     let run = |decay: f64, order: &[usize]| {
         let settings = FastWeightsConfig { context_decay: decay, ..settings() };
         let mut fast = FastWeights::new(&ebm, &golden.checkpoint(), settings, Kind::Float).unwrap();
-        order.iter().for_each(|&i| fast.read(&chunks[i].0, &chunks[i].1, |_| {}));
+        order.iter().for_each(|&i| fast.read(&chunks[i].0, &chunks[i].1, |_| {}).unwrap());
         let after = weights(&ebm);
         fast.forget();
         after
@@ -206,4 +207,17 @@ fn decay_keeps_the_weights_near_the_trained_ones() {
     let far = distance(&run(0.0, &[0, 1, 0, 1]), &trained);
     let near = distance(&run(0.5, &[0, 1, 0, 1]), &trained);
     assert!(near < 0.8 * far, "{near} and {far}");
+}
+
+#[test]
+fn weights_that_run_away_are_an_error() {
+    let golden = Golden::open("original");
+    let ebm = golden.model(&json!({}));
+    let chunks = chunks(&golden, &ebm, 3);
+    let before = weights(&ebm);
+    let settings = FastWeightsConfig { context_alpha: Some(1e38), ..settings() };
+    let mut fast = FastWeights::new(&ebm, &golden.checkpoint(), settings, Kind::Float).unwrap();
+    let error = chunks.iter().find_map(|(idx, targets)| fast.score(idx, targets).err()).unwrap();
+    assert!(error.to_string().contains("context_alpha=1"), "{error}");
+    assert_eq!(weights(&ebm), before, "the trained weights are back");
 }

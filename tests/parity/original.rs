@@ -259,7 +259,7 @@ fn validation_windows() {
         windows.offsets.truncate(200);
         let mut ladder = Ladder::default();
         for batch_size in [1, 16] {
-            let report = nanoebm::eval::evaluate(&ebm, &windows, 4, (batch_size, Kind::Float), None, |_| {});
+            let report = nanoebm::eval::evaluate(&ebm, &windows, 4, (batch_size, Kind::Float), None, |_| {}).unwrap();
             for (key, value) in [("nll_s1", report.nll_s1), ("nll_s2", report.nll_s2)] {
                 ladder.number(&format!("{name} {key}, {batch_size} at a time"), value, f64_of(&case[key]), 1e-6);
             }

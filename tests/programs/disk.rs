@@ -19,6 +19,7 @@ fn an_out_dir_that_cannot_be_made_is_one_line() {
     for out_dir in ["text.txt/out", "text.txt", "/proc/nanoebm", "/dev/null/out"] {
         workdir.refuses(workdir.train(&[&format!("out_dir={out_dir}")]), 1, &[out_dir]);
     }
+    workdir.refuses(workdir.train(&["out_dir=text.txt"]), 1, &["text.txt: it is a file, and a folder is needed"]);
 }
 
 #[test]
@@ -73,6 +74,17 @@ fn a_full_console_does_not_stop_the_training() {
     assert!(done.stderr.starts_with("⚠ Standard output cannot be written (No space left"), "{}", done.stderr);
     assert_eq!(done.stderr.lines().count(), 1, "said once: {}", done.stderr);
     workdir.result("final.pt");
+}
+
+#[test]
+fn a_closed_console_does_not_stop_the_training() {
+    let workdir = Workdir::new();
+    let closed = bash("exec \"$0\" \"$@\" >&-", [path_of("train")]).args(TINY).in_dir(workdir.dir()).succeeds();
+    assert_eq!(closed.stderr, "⚠ Standard output is closed: what would be printed is lost, and the work goes on\n");
+    workdir.result("final.pt");
+    let unwanted =
+        bash("exec \"$0\" \"$@\" >/dev/null", [path_of("train")]).args(TINY).in_dir(workdir.dir()).succeeds();
+    assert_eq!(unwanted.stderr, "", "nothing to warn of");
 }
 
 #[test]

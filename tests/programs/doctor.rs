@@ -1,6 +1,8 @@
 //! The doctor says what a build runs on.
 
-use super::command::nanoebm;
+use std::fs;
+
+use super::command::{Program, nanoebm, path_of};
 
 #[test]
 fn it_names_versions_and_devices() {
@@ -28,4 +30,16 @@ fn it_has_help_and_refuses_what_it_does_not_know() {
 fn it_says_why_cuda_is_absent() {
     let done = nanoebm("doctor").env("CUDA_VISIBLE_DEVICES", "").succeeds();
     done.says("cuda").says("not available: ");
+}
+
+#[test]
+fn a_clone_that_was_moved_finds_its_own_libtorch() {
+    let clone = tempfile::tempdir().unwrap();
+    let program = clone.path().join("target/debug/doctor");
+    fs::create_dir_all(program.parent().unwrap()).unwrap();
+    fs::copy(path_of("doctor"), &program).unwrap();
+    // The system's loader lists where it looks.
+    let done = Program::at(&program).env("LD_DEBUG", "libs").succeeds();
+    let own = clone.path().join("target/debug/../../.libtorch/lib");
+    assert!(done.stderr.contains(&own.display().to_string()), "{}", done.stderr);
 }

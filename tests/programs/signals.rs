@@ -22,7 +22,10 @@ fn stops_and_goes_on(signal: &str, code: i32) {
     }
     let settings = [STEPS, "data.data_path=it's a text.txt", "model.dropout=0.1", "save_interval=100"];
     whole.train(&settings).succeeds();
-    let end = stopped.train(&settings).starts().until_step(20).gets(signal).ends().exits(code);
+    // Whoever runs the tests under nohup ignores SIGHUP, and hands that on.
+    let train =
+        bash("exec env --default-signal=HUP \"$0\" \"$@\"", [path_of("train")]).args(TINY).in_dir(stopped.dir());
+    let end = train.args(settings).starts().until_step(20).gets(signal).ends().exits(code);
     assert_eq!(end.stderr, "");
     let (_, after) = end.stdout.split_once("Interrupted after ").expect("a sentence that says when");
     let (steps, _) = after.split_once(' ').unwrap();

@@ -12,7 +12,7 @@ use super::words::DrawError;
 use crate::config::PictureFormat;
 use crate::error::Error;
 use crate::eval::table;
-use crate::fs::{FileError, write_atomically};
+use crate::fs::{FileError, make_folder, write_atomically};
 
 /// One picture with its numbers, drawn and not yet written.
 #[derive(Debug)]
@@ -127,7 +127,7 @@ pub fn check_folder(folder: &Path) -> Result<(), Error> {
 
 /// Writes the files of a picture into `folder`, each whole or not at all, and says which.
 pub fn write(folder: &Path, picture: &Picture) -> Result<String, Error> {
-    std::fs::create_dir_all(folder).map_err(FileError::at(folder))?;
+    make_folder(folder)?;
     for (name, bytes) in &picture.files {
         write_atomically(&folder.join(name), bytes)?;
     }
