@@ -106,7 +106,7 @@ impl<'a> FastWeights<'a> {
         let noise = if s.context_noise > 0.0 { Noise::Constant(s.context_noise) } else { Noise::Off };
         let descent = Descent { noise, ..Descent::new(s.context_steps, self.step_size.shallow_clone()) };
         let theta = no_grad(|| descend(&energy, self.theta.shallow_clone(), &descent)).x;
-        if theta.isfinite().all().int64_value(&[]) == 0 {
+        if energy.look.take().is_some() || theta.isfinite().all().int64_value(&[]) == 0 {
             self.forget();
             return Err(Diverged { alpha: s.context_alpha.unwrap_or_default() });
         }
@@ -182,7 +182,7 @@ struct TextEnergy<'a, 'b, F> {
     weights: &'a FastWeights<'b>,
     idx: &'a Tensor,
     targets: &'a Tensor,
-    /// Called with the first reading, which is that before any step
+    /// Called with the first reading, which is that before any step; left here where that holds NaN or infinity
     look: RefCell<Option<F>>,
 }
 
@@ -198,12 +198,14 @@ impl<F: FnMut(&Reading)> Energy for TextEnergy<'_, '_, F> {
             } else {
                 ebm.read_for(self.idx, self.targets, *pass)
             };
-            if let Some(mut look) = self.look.borrow_mut().take() {
-                no_grad(|| look(&reading.detach()));
-            }
             let through = Pass { second_order: true, ..*pass }; // thinking itself descends
             let logits = ebm.predict(&reading, self.weights.thinking_steps(), through);
             let nll = cross_entropy(&logits, self.targets);
+            if nll.double_value(&[]).is_finite()
+                && let Some(mut look) = self.look.borrow_mut().take()
+            {
+                no_grad(|| look(&reading.detach()));
+            }
             let tensors: Vec<&Tensor> = params.iter().map(|p| &p.tensor).collect();
             let grads = Tensor::run_backward(&[&nll], &tensors, false, false);
             // What the prediction does not depend on has no gradient.
