@@ -9,6 +9,7 @@ V vocabulary. The sign rule: logit = -energy. The one idea: x <- x - alpha * gra
 
 import math
 import re
+import zipfile
 from contextlib import nullcontext
 from types import SimpleNamespace
 
@@ -135,6 +136,9 @@ class EBM(nn.Module):
 
     def read(self, idx):
         """What is known after each position of a text (B, T): System 1's energies e (B, T, V), and more."""
+        V = self.config.vocab_size
+        if idx.dim() != 2 or idx.numel() and not (0 <= idx.min() and idx.max() < V):
+            raise ValueError(f"A text is tokens (B, T) from 0 to {V - 1}; this one has the shape {list(idx.shape)}.")
         h, kv = self.transformer(idx)
         return SimpleNamespace(e=self.energy_head(h), h=h, kv=kv)
 
@@ -173,6 +177,8 @@ class EBM(nn.Module):
         """
         c, dims = self.config, dict(batch=(0, 1, 2), text=(1, 2), position=(2,))[together]
         steps = c.refine_steps if steps is None else steps
+        if steps < 0:
+            raise ValueError(f"There cannot be {steps} steps of thinking.")
         x = -text.e if self.training else -text.e.detach()
         path, before, calm = [x], math.inf, 0
         still = torch.zeros(1, 1, 1, dtype=torch.bool, device=x.device)
@@ -362,10 +368,14 @@ def choose(logits, topk=None, temperature=1.0, top_p=None):
 
 def load(path, device="cpu"):
     """The model of a checkpoint that nanoebm or the original wrote, ready to predict; nothing in the file is run."""
+    with open(path, "rb") as file:
+        if not zipfile.is_zipfile(file):
+            raise ValueError(f"{path} is no file of torch.save, or it is cut short.")
+        damaged = zipfile.ZipFile(file).testzip()
+    if damaged:
+        raise ValueError(f"{path} is damaged: the checksum of its entry {damaged} is wrong.")
     try:
         file = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise
     except Exception as error:  # torch has many words for it
         raise ValueError(f"{path} is not a checkpoint that PyTorch reads without running code from it.") from error
     for key in ("model", "config"):
@@ -375,13 +385,28 @@ def load(path, device="cpu"):
     config = SimpleNamespace(**ORIGINAL | (ours or file)["config"]["model"])
     if config.energy not in FAMILIES:
         raise ValueError(f"{path} has model.energy={config.energy}; this module knows {', '.join(FAMILIES)}.")
-    model = FAMILIES[config.energy](config)
-    model.vocab = ours.get("vocab")
     # What torch.compile and DataParallel put before every name.
     weights = {re.sub(r"^(_orig_mod\.|module\.)+", "", name): tensor for name, tensor in file["model"].items()}
+    check_size(path, config, weights)
+    model = FAMILIES[config.energy](config)
+    model.vocab = ours.get("vocab")
     check(path, weights, model.state_dict())
     model.load_state_dict(weights)
     return model.eval().to(device)
+
+
+def check_size(path, config, weights):
+    """The configuration is that of these weights: a wrong one could ask for a model of any size."""
+    shapes = {name.removeprefix("transformer.transformer."): list(tensor.shape) for name, tensor in weights.items()}
+    layers = len({name.split(".")[1] for name in shapes if name.startswith("h.")})
+    if config.n_layer != layers:
+        raise ValueError(f"{path} says n_layer={config.n_layer}, and has the weights of {layers} layers.")
+    for name, rows in ("wte.weight", config.vocab_size), ("wpe.weight", config.block_size):
+        if shapes.get(name) != [rows, config.n_embd]:
+            wanted = [rows, config.n_embd]
+            raise ValueError(f"{path}: transformer.transformer.{name} should have the shape {wanted}: {shapes.get(name)}.")
+    if config.n_head < 1 or config.n_embd % config.n_head:
+        raise ValueError(f"{path} says n_head={config.n_head}, which does not divide n_embd={config.n_embd}.")
 
 
 def check(path, weights, expected):

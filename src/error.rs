@@ -125,6 +125,21 @@ pub enum Error {
         /// Characters of the checkpoint
         found: usize,
     },
+    /// A text that has not the characters of a model whose file does not tell them.
+    #[error(
+        "{checkpoint} predicts {found} characters and does not say which, and {data} has {expected}; give the text that \
+         it was trained on with data_path="
+    )]
+    UnknownVocabulary {
+        /// The checkpoint
+        checkpoint: PathBuf,
+        /// The text
+        data: PathBuf,
+        /// Characters of the text
+        expected: usize,
+        /// Characters of the checkpoint
+        found: usize,
+    },
     /// A resume on another text.
     #[error(
         "{checkpoint} was trained on another text than {data} (SHA-256 {recorded} and {found}); give that text with \

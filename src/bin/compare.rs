@@ -72,7 +72,7 @@ fn measure(config: &CompareConfig, output: Output) -> anyhow::Result<Comparison>
     let contenders: Vec<Contender> = contenders.collect::<anyhow::Result<_>>()?;
     let block_size = shared_block_size(&contenders, config.block_size)?;
     check_problems(&loaded, &corpus, block_size)?;
-    loaded.iter().filter_map(|loaded| loaded.doubts(&corpus)).for_each(|doubts| eprintln!("⚠ {doubts}"));
+    loaded.iter().filter_map(|loaded| loaded.doubts(&corpus)).for_each(|doubts| program::warn(&doubts));
     let mut windows = Windows::consecutive(&corpus, config.split, block_size)?;
     for contender in &contenders {
         check_scored(contender.ebm, &windows)?;

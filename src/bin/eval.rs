@@ -48,7 +48,7 @@ fn measure(config: &EvalConfig, output: Output) -> anyhow::Result<Evaluation> {
     let ebm = &loaded.ebm;
     let corpus = loaded.corpus(config.data_path.as_deref())?;
     if let Some(doubts) = loaded.doubts(&corpus) {
-        eprintln!("⚠ {doubts}");
+        program::warn(&doubts);
     }
     let mut windows = windows(config, &corpus, ebm.config.block_size)?;
     check_scored(ebm, &windows)?;

@@ -3,7 +3,7 @@
 use std::io::{Write, stdout};
 use std::process::ExitCode;
 
-use nanoebm::config::{Job, Mode, Program, SampleConfig};
+use nanoebm::config::{ConfigError, Job, Mode, Program, SampleConfig};
 use nanoebm::data::Vocab;
 use nanoebm::data::addition::Addition;
 use nanoebm::data::vocab::dropped_from;
@@ -28,7 +28,7 @@ fn main() -> ExitCode {
 }
 
 fn sample(config: &SampleConfig, quiet: bool) -> anyhow::Result<()> {
-    let prompt = program::read_text("the prompt", &config.prompt)?;
+    let (prompt, context) = texts(config)?;
     let device = device::resolve(&config.compute.device)?;
     let loaded = load(&config.from, &config.model, device)?;
     if !loaded.ebm.family.has_system1() && (config.mode == Mode::Fast || config.think_steps == 0) {
@@ -40,7 +40,7 @@ fn sample(config: &SampleConfig, quiet: bool) -> anyhow::Result<()> {
     let vocab = loaded.vocab(Some(&config.data_path))?;
     let (ids, dropped) = encode_prompt(&vocab, &prompt);
     if !dropped.is_empty() {
-        eprintln!("⚠ {}", dropped_from("the prompt", &dropped));
+        program::warn(&dropped_from("the prompt", &dropped));
     }
     let think_steps = (config.mode == Mode::Think).then_some(config.think_steps);
     if !quiet {
@@ -59,7 +59,7 @@ fn sample(config: &SampleConfig, quiet: bool) -> anyhow::Result<()> {
     let chooser = Chooser::new(config);
     let compute = kind(config.compute.dtype);
     if config.fast.context_steps > 0 {
-        follow(&loaded, config, &vocab, &prompt, quiet)?;
+        follow(&loaded, config, &vocab, (context.as_deref(), &prompt), quiet)?;
     }
     loaded.ebm.keep_weights_in(compute);
     let mut generation = Generation::new(&loaded.ebm, &ids, config.num_samples, think_steps, chooser, compute)
@@ -82,6 +82,20 @@ fn sample(config: &SampleConfig, quiet: bool) -> anyhow::Result<()> {
         rule(&mut out)?;
     }
     Ok(())
+}
+
+/// The prompt, and the text to read before it, where one is given.
+fn texts(config: &SampleConfig) -> anyhow::Result<(String, Option<String>)> {
+    let context = config.context_text.as_deref();
+    if (config.prompt.as_str(), context) == ("-", Some("-")) {
+        let problem = "prompt=- and context_text=- cannot both be read from standard input; give one of them as @file";
+        return Err(ConfigError::Usage(problem.to_owned()).into());
+    }
+    if context.is_some() && config.fast.context_steps == 0 {
+        program::warn("context_text does nothing without context_steps=1");
+    }
+    let context = context.map(|text| program::read_text("context_text", text)).transpose()?;
+    Ok((program::read_text("the prompt", &config.prompt)?, context))
 }
 
 /// Writes a text, each character as soon as it is known.
@@ -146,14 +160,16 @@ fn add(loaded: &Loaded, adder: Addition, config: &SampleConfig, prompt: &str, qu
 }
 
 /// Reads a text, and leaves the weights where descending its energy took them.
-fn follow(loaded: &Loaded, config: &SampleConfig, vocab: &Vocab, prompt: &str, quiet: bool) -> anyhow::Result<()> {
-    let text = match &config.context_text {
-        Some(text) => program::read_text("context_text", text)?,
-        None => prompt.to_owned(),
-    };
-    let (ids, dropped) = vocab.encode(&text);
-    if config.context_text.is_some() && !dropped.is_empty() {
-        eprintln!("⚠ {}", dropped_from("context_text", &dropped));
+fn follow(
+    loaded: &Loaded,
+    config: &SampleConfig,
+    vocab: &Vocab,
+    (context, prompt): (Option<&str>, &str),
+    quiet: bool,
+) -> anyhow::Result<()> {
+    let (ids, dropped) = vocab.encode(context.unwrap_or(prompt));
+    if context.is_some() && !dropped.is_empty() {
+        program::warn(&dropped_from("context_text", &dropped));
     }
     let mut fast = loaded.fast_weights(config.fast, Kind::Float)?;
     let bar = program::progress_bar(ids.len().saturating_sub(1), "characters");

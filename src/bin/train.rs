@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use anyhow::Context;
 use nanoebm::config::{Config, Job, Program, quote};
@@ -33,15 +33,15 @@ fn main() -> ExitCode {
     })
 }
 
-/// SIGINT, SIGTERM and SIGHUP (the terminal was closed) ask the run to stop after the step; a second one ends it at once. Under
-/// nohup, SIGHUP stays ignored.
+/// SIGINT, SIGTERM and SIGHUP (the terminal was closed) ask the run to stop after the step; the same one again ends it at once.
+/// Another one does not: schedulers send several. Under nohup, SIGHUP stays ignored.
 fn stop_on_signals() -> std::io::Result<Arc<AtomicUsize>> {
     let stop = Arc::new(AtomicUsize::new(0));
-    let again = Arc::new(std::sync::atomic::AtomicBool::new(false));
     let ends = [SIGINT, SIGTERM].into_iter().chain((!is_ignored(SIGHUP)).then_some(SIGHUP));
     for signal in ends {
+        let again = Arc::new(AtomicBool::new(false));
         signal_hook::flag::register_conditional_default(signal, again.clone())?;
-        signal_hook::flag::register(signal, again.clone())?;
+        signal_hook::flag::register(signal, again)?;
         signal_hook::flag::register_usize(signal, stop.clone(), signal as usize)?;
     }
     Ok(stop)

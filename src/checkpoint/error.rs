@@ -21,7 +21,9 @@ pub enum CheckpointFault {
     #[error(transparent)]
     Archive(Box<torch_pt::Error>),
     /// Not the dict that nanoEBM saves.
-    #[error("no usable {key:?} entry; a nanoEBM checkpoint is a dict with model, optimizer, step and config")]
+    #[error(
+        "no usable {key:?} entry; a nanoEBM checkpoint is a dict with model, optimizer, step and config, and no state_dict alone"
+    )]
     Entry {
         /// Where in the dict
         key: String,
@@ -38,7 +40,7 @@ pub enum CheckpointFault {
     )]
     NoHead,
     /// A configuration that this program does not understand.
-    #[error("its configuration: {reason}")]
+    #[error("its configuration cannot be used: {reason} (was it edited, or written by a newer version?)")]
     Config {
         /// What is wrong
         reason: String,
@@ -55,7 +57,9 @@ pub enum CheckpointFault {
         found: String,
     },
     /// A tensor that the model needs.
-    #[error("tensor {name} is missing")]
+    #[error(
+        "tensor {name} is missing: it is the file of another model, or a setting such as model.n_layer does not fit it"
+    )]
     Missing {
         /// The tensor
         name: String,
@@ -77,8 +81,30 @@ pub enum CheckpointFault {
         /// The tensor
         name: String,
     },
+    /// Squares cannot be negative.
+    #[error("tensor {name} holds negative numbers, and its numbers are squares or counts: the file is damaged")]
+    Negative {
+        /// The tensor
+        name: String,
+    },
+    /// Weights that are numbers, and so large that nothing can be computed with them.
+    #[error(
+        "its weights are numbers, but what they compute is NaN or infinity: the training that wrote it had gone wrong; \
+         use an earlier checkpoint"
+    )]
+    Overflow,
+    /// A vocabulary that is not the model's.
+    #[error("its vocabulary has {characters} characters, and its model predicts {predicted}: the file is damaged")]
+    OwnVocabulary {
+        /// In the file
+        characters: usize,
+        /// Of the model
+        predicted: usize,
+    },
     /// A tensor that the model does not have.
-    #[error("tensor {name} belongs to no parameter of this model")]
+    #[error(
+        "tensor {name} belongs to no parameter of this model: it is the file of another one, or has lost its configuration"
+    )]
     Unexpected {
         /// The tensor
         name: String,

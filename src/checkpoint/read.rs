@@ -190,9 +190,16 @@ impl Checkpoint {
             let named = |kind: &str| format!("optimizer {kind} of {}", moments.name);
             for (kind, mut target) in [("exp_avg", moments.exp_avg), ("exp_avg_sq", moments.exp_avg_sq)] {
                 let values = self.finite(&named(kind), field(kind)?, &shape)?;
+                if kind == "exp_avg_sq" && values.lt(0.0).any().int64_value(&[]) != 0 {
+                    return Err(CheckpointFault::Negative { name: named(kind) }.of(&self.path));
+                }
                 no_grad(|| target.copy_(&values));
             }
-            optimizer.step = self.tensor(&named("step"), field("step")?, &[])?.double_value(&[]) as i64;
+            let step = self.finite(&named("step"), field("step")?, &[])?.double_value(&[]);
+            if step < 0.0 {
+                return Err(CheckpointFault::Negative { name: named("step") }.of(&self.path));
+            }
+            optimizer.step = step as i64;
         }
         Ok(())
     }

@@ -2,16 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
-use tch::{Device, Kind};
+use tch::{Device, Kind, Tensor, no_grad};
 
 use crate::checkpoint::provenance::short;
-use crate::checkpoint::{Checkpoint, find};
+use crate::checkpoint::{Checkpoint, CheckpointFault, find};
 use crate::config::{FastWeightsConfig, FromConfig, ModelOverrides};
 use crate::data::addition::Addition;
 use crate::data::{Corpus, Vocab};
 use crate::ebm::Ebm;
 use crate::error::Error;
 use crate::fast_weights::FastWeights;
+use crate::nn::pass::Pass;
 use crate::run::ram;
 
 /// A model with its file.
@@ -47,6 +48,7 @@ pub fn load(from: &FromConfig, overrides: &ModelOverrides, device: Device) -> Re
     ram::check_weights(&config, device)?;
     let ebm = Ebm::new(&config, device);
     checkpoint.load_model(&ebm)?;
+    check_outputs(&checkpoint, &ebm)?;
     // The file's alpha is a tensor; one given by name wins over it.
     if overrides.keys().any(|key| key.ends_with("alpha_value") || key.ends_with("think_lr")) {
         ebm.set_alpha(config.alpha_value);
@@ -54,6 +56,16 @@ pub fn load(from: &FromConfig, overrides: &ModelOverrides, device: Device) -> Re
     let made_by = checkpoint.ours.as_ref().map(|extra| format!(", made by {}", extra.made_by));
     notes.push(format!("Loaded model from step {}{}", checkpoint.step, made_by.unwrap_or_default()));
     Ok(Loaded { checkpoint, ebm, notes })
+}
+
+/// An error where what the model says after one character is no number, as after a training that went wrong.
+fn check_outputs(checkpoint: &Checkpoint, ebm: &Ebm) -> Result<(), Error> {
+    let finite = no_grad(|| {
+        let pass = Pass::eval(Kind::Float);
+        let h = ebm.hidden_states(&Tensor::zeros([1, 1], (Kind::Int64, ebm.device())), pass); // (1, 1, C)
+        ebm.energies(&h, pass).sum(Kind::Double).double_value(&[]).is_finite()
+    });
+    if finite { Ok(()) } else { Err(CheckpointFault::Overflow.of(&checkpoint.path).into()) }
 }
 
 impl Loaded {
@@ -101,15 +113,18 @@ impl Loaded {
 
     /// The vocabulary of the file, else that of the text at [`Loaded::data_path`], which must fit the model.
     pub fn vocab(&self, asked: Option<&Path>) -> Result<Vocab, Error> {
-        let vocab = match self.checkpoint.vocab() {
-            Some(vocab) => vocab,
-            None => Corpus::read(&self.data_path(asked)?)?.vocab,
-        };
-        if vocab.len() as i64 == self.ebm.config.vocab_size {
+        let predicted = self.ebm.config.vocab_size as usize;
+        if let Some(vocab) = self.checkpoint.vocab() {
+            let characters = vocab.len();
+            let damaged = CheckpointFault::OwnVocabulary { characters, predicted };
+            return if characters == predicted { Ok(vocab) } else { Err(damaged.of(&self.checkpoint.path).into()) };
+        }
+        let data = self.data_path(asked)?;
+        let vocab = Corpus::read(&data)?.vocab;
+        if vocab.len() == predicted {
             return Ok(vocab);
         }
-        let (checkpoint, data) = (self.checkpoint.path.clone(), self.data_path(asked)?);
-        let (expected, found) = (vocab.len(), self.ebm.config.vocab_size as usize);
-        Err(Error::OtherVocabulary { checkpoint, data, expected, found })
+        let (checkpoint, expected) = (self.checkpoint.path.clone(), vocab.len());
+        Err(Error::UnknownVocabulary { checkpoint, data, expected, found: predicted })
     }
 }

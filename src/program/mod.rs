@@ -2,7 +2,7 @@
 
 pub mod load;
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -59,7 +59,7 @@ pub fn run<T: Root>(program: &Program, mut job: impl FnMut(&Job<T>, &Call) -> an
 pub fn exit(main: impl FnOnce() -> anyhow::Result<u8>) -> ExitCode {
     keep_freed_memory();
     if STDOUT_WAS_CLOSED.load(Ordering::Relaxed) {
-        eprintln!("⚠ Standard output is closed: what would be printed is lost, and the work goes on");
+        warn("Standard output is closed: what would be printed is lost, and the work goes on");
     }
     // A file that reaches `ulimit -f` must fail to be written, with an error; the signal would kill without a word.
     let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
@@ -74,7 +74,7 @@ pub fn exit(main: impl FnOnce() -> anyhow::Result<u8>) -> ExitCode {
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS, // the reader has seen enough
         Err(error) => {
             // One line whatever the message quotes.
-            eprintln!("error: {}", format!("{error:#}").replace('\n', "\\n"));
+            let _ = writeln!(std::io::stderr(), "error: {}", format!("{error:#}").replace('\n', "\\n"));
             let usage = error.chain().any(|cause| cause.is::<ConfigError>());
             ExitCode::from(if usage { USAGE } else { 1 })
         }
@@ -133,8 +133,7 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 
 /// Prints a text that was asked for, such as the help.
 pub fn print(text: &str) -> anyhow::Result<u8> {
-    use std::io::Write;
-    std::io::stdout().write_all(text.as_bytes())?;
+    std::io::stdout().write_all(text.as_bytes()).context("cannot write to standard output")?;
     Ok(0)
 }
 
@@ -172,8 +171,12 @@ pub fn progress_bar(len: usize, unit: &str) -> ProgressBar {
 
 /// Says a sentence to people. A reader that went away, or a full disk behind `>`, does not stop the work.
 pub fn say(sentence: &str) {
-    use std::io::Write;
     let _ = writeln!(std::io::stdout(), "✓ {sentence}");
+}
+
+/// Warns people, on standard error, where that can be written.
+pub fn warn(sentence: &str) {
+    let _ = writeln!(std::io::stderr(), "⚠ {sentence}");
 }
 
 /// A text as the key `key` gives it: the text itself, `@file`, or `-` for standard input. A byte order mark is no part of it.
@@ -183,8 +186,12 @@ pub fn read_text(key: &str, value: &str) -> anyhow::Result<String> {
         let mut text = String::new();
         std::io::stdin().read_to_string(&mut text).with_context(|| format!("cannot read {key} from standard input"))?;
         text
+    } else if value == "@" {
+        anyhow::bail!("{key} is @ and names no file; write @FILE")
     } else if let Some(file) = value.strip_prefix('@') {
-        std::fs::read_to_string(file).with_context(|| format!("cannot read {key} from {file}"))?
+        let bytes = std::fs::read(file).with_context(|| format!("cannot read {key} from {file}"))?;
+        String::from_utf8(bytes)
+            .map_err(|_| anyhow::anyhow!("{key} in {file} is no UTF-8 text; iconv -t UTF-8 converts it"))?
     } else {
         value.to_owned()
     };

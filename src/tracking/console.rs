@@ -52,7 +52,11 @@ fn print(line: &str) {
     if let Err(error) = writeln!(std::io::stdout(), "{line}") {
         let left = error.kind() == std::io::ErrorKind::BrokenPipe;
         let reason = if left { "its reader has gone".to_owned() } else { error.to_string() };
-        SAID.call_once(|| eprintln!("⚠ Standard output cannot be written ({reason}); the work goes on without it"));
+        SAID.call_once(|| {
+            // A terminal that was closed, and a full disk behind 2>&1, take this too.
+            let warning = format!("⚠ Standard output cannot be written ({reason}); the work goes on without it");
+            let _ = writeln!(std::io::stderr(), "{warning}");
+        });
     }
 }
 
@@ -150,28 +154,58 @@ impl Tracker for Console {
     }
 }
 
-/// Short, so that a terminal that is drawn narrower does not break it into lines that stay behind.
+/// One line in any terminal: what has no room is left out, the least telling first.
 fn progress_bar(start: i64, max_steps: i64, tokens_per_step: i64) -> ProgressBar {
-    let rate = move |state: &ProgressState, w: &mut dyn std::fmt::Write| {
-        let steps = state.per_sec();
-        let _ = write!(w, "{steps:.1} steps/s, {:.0} tokens/s", steps * tokens_per_step as f64);
+    let line = move |state: &ProgressState, w: &mut dyn std::fmt::Write| {
+        let (left, steps) = (state.eta().as_secs(), state.per_sec());
+        let parts = [
+            format!("{}/{}", state.pos(), state.len().unwrap_or_default()),
+            format!("  {}:{:02}:{:02} left", left / 3600, left / 60 % 60, left % 60),
+            format!("  {steps:.1} steps/s"),
+            format!("  {:.0} tokens/s", steps * tokens_per_step as f64),
+        ];
+        let width = terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0));
+        let _ = write!(w, "{}", fitted(&parts, state.fraction(), width.saturating_sub(1)));
     };
-    let eta = |state: &ProgressState, w: &mut dyn std::fmt::Write| {
-        let left = state.eta().as_secs();
-        let _ = write!(w, "{}:{:02}:{:02} left", left / 3600, left / 60 % 60, left % 60);
-    };
-    let style = ProgressStyle::with_template("{bar:24} {pos}/{len}  {rate}  {left}")
-        .unwrap_or_else(|_| ProgressStyle::default_bar())
-        .with_key("rate", rate)
-        .with_key("left", eta);
+    let style = ProgressStyle::with_template("{line}").unwrap_or_else(|_| ProgressStyle::default_bar());
+    let style = style.with_key("line", line);
     let bar = ProgressBar::new(max_steps.unsigned_abs()).with_style(style).with_position(start.unsigned_abs());
     bar.reset_eta();
     bar
 }
 
+/// As many of the parts as fit into `width` columns, after a bar where there is room for one.
+fn fitted(parts: &[String], done: f32, width: usize) -> String {
+    const BAR: usize = 24;
+    let mut text = String::new();
+    for part in parts {
+        if text.len() + part.len() > width {
+            break;
+        }
+        text += part;
+    }
+    if text.len() + BAR + 1 > width {
+        return text;
+    }
+    let full = ((BAR as f32 * done) as usize).min(BAR);
+    format!("{}{} {text}", "█".repeat(full), "░".repeat(BAR - full))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_progress_fits_every_terminal() {
+        let parts = ["670/2000", "  0:00:03 left", "  209.3 steps/s", "  13395 tokens/s"].map(str::to_owned);
+        for width in 0..100 {
+            let line = fitted(&parts, 0.335, width);
+            assert!(line.chars().count() <= width, "{line:?} in {width}");
+        }
+        assert_eq!(fitted(&parts, 0.5, 30), "670/2000  0:00:03 left");
+        let wide = fitted(&parts, 0.5, 99);
+        assert!(wide.starts_with("████████████░░░░") && wide.ends_with("13395 tokens/s"), "{wide}");
+    }
 
     #[test]
     fn numbers_look_as_in_the_original() {

@@ -11,6 +11,7 @@ use super::draw::style::{self, INK, LABEL, SOFT, px, text};
 use super::draw::{Area, Axis, Dash, DrawError, Picture, Sample, Sheet, Table, legend, line, panel, range_of};
 use crate::config::VizConfig;
 use crate::error::Error;
+use crate::run::dir;
 use crate::tracking::read_rows;
 
 /// One quantity of a panel: its key, its name, and how its line is broken.
@@ -73,7 +74,7 @@ fn asked_for(config: &VizConfig, checkpoint_dir: Option<&Path>) -> Result<Vec<Pa
             None => Ok(dirs),
         };
     }
-    let given = config.from.checkpoint.as_deref().and_then(Path::parent);
+    let given = config.from.checkpoint.as_deref().and_then(dir::parent);
     let own = [checkpoint_dir, given].into_iter().flatten().find(|dir| metrics_of(dir).is_file());
     let modified = |dir: &PathBuf| std::fs::metadata(metrics_of(dir)).and_then(|m| m.modified()).ok();
     let entries = std::fs::read_dir(&config.from.out_dir).into_iter().flatten().flatten().map(|entry| entry.path());
@@ -81,7 +82,7 @@ fn asked_for(config: &VizConfig, checkpoint_dir: Option<&Path>) -> Result<Vec<Pa
     match (own, config.from.checkpoint.is_some()) {
         (Some(dir), _) => Ok(vec![dir.to_owned()]),
         // Another run's curves beside this checkpoint's pictures would mislead.
-        (None, true) => Err(Error::NoRun { dir: given.unwrap_or(Path::new(".")).to_owned() }),
+        (None, true) => Err(Error::NoRun { dir: given.unwrap_or(Path::new("/")).to_owned() }),
         (None, false) => newest().map(|dir| vec![dir]).ok_or_else(|| Error::NoRun { dir: config.from.out_dir.clone() }),
     }
 }

@@ -239,3 +239,42 @@ fn assert_only_numbers(workdir: &Workdir) {
         }
     }
 }
+
+/// The numbers of a tensor of a checkpoint, all the same.
+fn fill(archive: &mut Archive, keys: &[&str], value: f32) {
+    let tensor = entry(&mut archive.root, keys).as_tensor().unwrap().storage;
+    archive.storages[tensor].bytes.chunks_exact_mut(4).for_each(|number| number.copy_from_slice(&value.to_le_bytes()));
+}
+
+#[test]
+fn a_model_that_computes_no_numbers_is_refused_by_every_program() {
+    let workdir = Workdir::new();
+    workdir.train(&["train.max_steps=2"]).succeeds();
+    let layer = ["model", "transformer.transformer.h.0.mlp.c_fc.weight"];
+    damaged(&workdir, "huge.pt", |archive| fill(archive, &layer, 1e38));
+    let said = ["huge.pt", "its weights are numbers, but what they compute is NaN or infinity"];
+    for program in [Workdir::sample, Workdir::eval, Workdir::viz] {
+        workdir.refuses(program(&workdir, &["checkpoint=huge.pt", "data_path=text.txt"]), 1, &said);
+    }
+}
+
+/// Adam remembers means of squares, and a number of steps.
+#[test]
+fn an_optimizer_that_cannot_have_been_is_refused() {
+    let workdir = Workdir::new();
+    workdir.train(&["train.max_steps=2"]).succeeds();
+    for (key, value, said) in
+        [("exp_avg_sq", -1.0, "holds negative numbers"), ("step", f32::INFINITY, "holds NaN or infinity")]
+    {
+        let change = |archive: &mut Archive| {
+            let Some(Object::Dict(state)) = archive.root.get("optimizer").and_then(|o| o.get("state")) else {
+                panic!("no state")
+            };
+            let Some(Object::Tensor(tensor)) = state[0].1.get(key) else { panic!("no {key}") };
+            let bytes = &mut archive.storages[tensor.storage].bytes;
+            bytes.chunks_exact_mut(4).for_each(|number| number.copy_from_slice(&f32::to_le_bytes(value)));
+        };
+        let bad = damaged(&workdir, &format!("{key}.pt"), change);
+        workdir.refuses(workdir.train(&[&format!("load_checkpoint={bad}")]), 1, &[&bad, said]);
+    }
+}

@@ -77,6 +77,21 @@ fn a_full_console_does_not_stop_the_training() {
 }
 
 #[test]
+fn where_nothing_can_be_said_the_training_goes_on_and_programs_fail_quietly() {
+    let workdir = Workdir::new();
+    let mute = |program: &str, args: &[&str]| {
+        bash("exec \"$0\" \"$@\" > /dev/full 2> /dev/full", [path_of(program)]).args(args).in_dir(workdir.dir())
+    };
+    mute("train", &TINY).succeeds();
+    workdir.result("final.pt");
+    for program in ["train", "sample", "eval", "doctor"] {
+        mute(program, &["--help"]).run().exits(1);
+    }
+    let gone = bash("\"$0\" \"$@\" 2>&1 | head -n 1; exit ${PIPESTATUS[0]}", [path_of("train")]).args(TINY);
+    gone.in_dir(workdir.dir()).succeeds();
+}
+
+#[test]
 fn a_closed_console_does_not_stop_the_training() {
     let workdir = Workdir::new();
     let closed = bash("exec \"$0\" \"$@\" >&-", [path_of("train")]).args(TINY).in_dir(workdir.dir()).succeeds();

@@ -132,7 +132,12 @@ fn pytorch_opens_wrapped_models_and_says_what_is_wrong_with_others() {
     assert!(opened.values().all(|difference| difference == 0.0), "{opened:?}");
     let refused = seen["refused"].as_object().unwrap();
     let expected = [
-        ("text", "text.pt is not a checkpoint that PyTorch reads without running code from it."),
+        ("text", "text.pt is no file of torch.save, or it is cut short."),
+        ("cut", "cut.pt is no file of torch.save, or it is cut short."),
+        ("flipped", "flipped.pt is damaged: the checksum of its entry "),
+        ("layers", "layers.pt says n_layer=1000000000, and has the weights of 1 layers."),
+        ("heads", "heads.pt says n_head=3, which does not divide n_embd=16."),
+        ("width", "width.pt: transformer.transformer.wte.weight should have the shape ["),
         ("code", "code.pt is not a checkpoint that PyTorch reads without running code from it."),
         ("list", "list.pt is not a checkpoint of nanoebm: it has no \"model\"."),
         ("no_model", "no_model.pt is not a checkpoint of nanoebm: it has no \"model\"."),
@@ -146,6 +151,8 @@ fn pytorch_opens_wrapped_models_and_says_what_is_wrong_with_others() {
         ("vocabulary", "carries no vocabulary"),
         ("characters", "does not know these characters: 'é'."),
         ("window", "reads 16 tokens at once, and was given 32."),
+        ("row", "A text is tokens (B, T) from 0 to "),
+        ("steps", "There cannot be -1 steps of thinking."),
     ];
     assert_eq!(refused.len(), expected.len(), "{refused:?}");
     for (name, words) in expected {

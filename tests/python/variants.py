@@ -37,8 +37,17 @@ opens = {
     "both": renamed("module._orig_mod."),
     "double": changed(lambda c: c["model"].update({HEAD: c["model"][HEAD].double()})),
 }
+written = path.read_bytes()
+inside = written.index(checkpoint["model"][HEAD].numpy().tobytes())
+flipped = bytearray(written)
+flipped[inside] ^= 1
 refuses = {
     "text": b"First Citizen",
+    "cut": written[: len(written) // 2],
+    "flipped": bytes(flipped),
+    "layers": changed(lambda c: c["nanoebm"]["config"]["model"].update(n_layer=10**9)),
+    "heads": changed(lambda c: c["nanoebm"]["config"]["model"].update(n_head=3)),
+    "width": changed(lambda c: c["nanoebm"]["config"]["model"].update(n_embd=10**9)),
     "code": {"model": print},
     "list": [1, 2],
     "no_model": changed(lambda c: c.pop("model")),
@@ -68,6 +77,8 @@ for name, ask in {
     "vocabulary": lambda: original.generate("a", 1),
     "characters": lambda: expected.generate("aé", 1),
     "window": lambda: expected.energies(idx.repeat(1, 2)),
+    "row": lambda: expected.energies(idx[0]),
+    "steps": lambda: expected.system2(idx, -1),
 }.items():
     try:
         ask()

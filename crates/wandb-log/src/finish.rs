@@ -1,6 +1,7 @@
 //! The end of a run: the server gets what is left, or it is left for `wandb sync`.
 
 use std::fs;
+use std::io::Write;
 
 use crate::dir::RunDir;
 use crate::live::Live;
@@ -116,6 +117,8 @@ impl Live {
 impl Drop for Live {
     fn drop(&mut self) {
         self.end(1);
-        self.messages().iter().for_each(|text| eprintln!("{text}"));
+        for text in self.messages() {
+            let _ = writeln!(std::io::stderr(), "{text}"); // which may be closed, too
+        }
     }
 }
