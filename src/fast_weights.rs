@@ -8,6 +8,7 @@
 //! ```
 //!
 //! With η, the highest learning rate of the training, α counts steps of Adam: the same α is right for models that learnt fast or slowly.
+//! As in the training, a gradient longer than `train.grad_clip` is cut to that length: one strange chunk cannot throw the weights away.
 //!
 //! Score first, then descend: the prediction of a chunk depends on the text before it alone, so that the sum of the scores is the
 //! negative log-likelihood of the whole text under one predictor that goes on learning (prequential, Dawid, 1984). In language
@@ -28,7 +29,7 @@ use crate::nn::pass::Pass;
 
 /// α where none is given, chosen on the last tenth of the training split, with models that were trained without it (docs/thinking.md):
 /// for all weights, for all of a model that thinks (half as long, since some of these ran away), and for the head alone.
-const ALPHA: [f64; 3] = [0.04, 0.02, 0.3];
+const ALPHA: [f64; 3] = [0.08, 0.04, 0.3];
 /// Added to the gradients' rms, as a share of its mean: weights whose gradients are tiny do not run away.
 const RMS_FLOOR: f64 = 1e-2;
 
@@ -54,6 +55,8 @@ pub struct FastWeights<'a> {
     theta: Tensor,
     /// α η P (P)
     step_size: Tensor,
+    /// To which length gradients are cut, as in the training; 0 is no limit
+    max_norm: f64,
 }
 
 impl<'a> FastWeights<'a> {
@@ -92,7 +95,16 @@ impl<'a> FastWeights<'a> {
         });
         let trained = no_grad(|| flatten(params.iter().map(|p| p.tensor.shallow_clone())));
         let theta = trained.copy();
-        Ok(Self { ebm, settings, pass: Pass::eval(compute), params, trained, theta, step_size })
+        Ok(Self {
+            ebm,
+            settings,
+            pass: Pass::eval(compute),
+            params,
+            trained,
+            theta,
+            step_size,
+            max_norm: train.grad_clip,
+        })
     }
 
     /// Shows `look` what the weights as they stand read in a chunk, idx (B, T) and targets (B, A); then the weights descend the energy of
@@ -188,7 +200,7 @@ struct TextEnergy<'a, 'b, F> {
 
 impl<F: FnMut(&Reading)> Energy for TextEnergy<'_, '_, F> {
     fn value_and_grad(&self, theta: &Tensor) -> (Tensor, Tensor) {
-        let FastWeights { ebm, settings, pass, params, trained, step_size, .. } = self.weights;
+        let FastWeights { ebm, settings, pass, params, trained, step_size, max_norm, .. } = self.weights;
         self.weights.put(theta);
         let frozen = settings.context_weights == MovingWeights::Head; // the gradient begins at the hidden states
         let (value, mut grad) = tch::with_grad(|| {
@@ -212,6 +224,9 @@ impl<F: FnMut(&Reading)> Energy for TextEnergy<'_, '_, F> {
             let reached = |(grad, p): (Tensor, &&Tensor)| if grad.defined() { grad } else { p.zeros_like() };
             (nll.detach().view([1]), flatten(grads.into_iter().zip(&tensors).map(reached)))
         });
+        if *max_norm > 0.0 {
+            grad *= (grad.norm().reciprocal() * *max_norm).clamp_max(1.0);
+        }
         if settings.context_decay > 0.0 {
             // A spring to the trained weights, so stiff that a step takes `decay` of the way.
             grad += (theta - trained) * settings.context_decay / step_size;

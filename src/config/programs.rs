@@ -38,7 +38,7 @@ hydra_conf::section! {
         context_steps: i64 = 0, in COUNT_OR_ZERO;
         /// windows of a chunk
         context_chunk: i64 = 4, in COUNT;
-        /// step size of these steps, compared with a step of the training at its highest rate; null is 0.04, 0.02 in a model
+        /// step size of these steps, compared with a step of the training at its highest rate; null is 0.08, 0.04 in a model
         /// that thinks, and 0.3 for the head
         context_alpha: Option<f64>, in POSITIVE;
         /// weights that move: all, or head (the energy head alone, cheap)

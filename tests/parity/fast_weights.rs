@@ -100,11 +100,13 @@ fn one_step_is_the_preconditioned_gradient_step() {
         let floor = 1e-2 * mean(&rms);
         let p: Vec<Tensor> = rms.iter().map(|r| (r + floor).reciprocal()).collect();
         let learning_rate = checkpoint.ours.as_ref().map_or(3e-4, |ours| ours.config.train.learning_rate);
-        let scale = 2.0 * learning_rate;
+        let max_norm = checkpoint.ours.as_ref().map_or(1.0, |ours| ours.config.train.grad_clip);
         let pass = Pass::eval(Kind::Float);
         let nll = cross_entropy(&-other.energies(&other.hidden_states(&idx, pass), pass), &targets);
         let tensors: Vec<&Tensor> = other.params().iter().map(|p| &p.tensor).collect();
         let grads = Tensor::run_backward(&[nll], &tensors, false, false);
+        let norm = grads.iter().map(|grad| grad.square().sum(Kind::Double).double_value(&[])).sum::<f64>().sqrt();
+        let scale = 2.0 * learning_rate * (max_norm / norm).min(1.0);
         let mut ladder = Ladder::default();
         for ((ours, param), (p, grad)) in weights(&ebm).iter().zip(other.params().iter()).zip(p.iter().zip(&grads)) {
             let theirs = &param.tensor.detach() - p * grad * scale;

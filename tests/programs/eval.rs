@@ -231,7 +231,7 @@ fn weights_that_follow_the_text_expect_more_of_it() {
     let workdir = Workdir::new();
     let [checkpoint, text] = original();
     let frozen = report(&workdir, &[&checkpoint, &text, "max_windows=200"]);
-    for (weights, alpha) in [("all", 0.04), ("head", 0.3)] {
+    for (weights, alpha) in [("all", 0.08), ("head", 0.3)] {
         let args = [&checkpoint, &text, "max_windows=200", "context_steps=1", &format!("context_weights={weights}")];
         let followed = report(&workdir, &args);
         let gain = frozen["nll_s1"].as_f64().unwrap() - followed["nll_s1"].as_f64().unwrap();
@@ -250,7 +250,7 @@ fn weights_that_follow_the_text_expect_more_of_it() {
     workdir
         .eval(&[&checkpoint, &text, "max_windows=4", "context_steps=2"])
         .succeeds()
-        .says("The weights (all) follow the text; steps after every 4 windows: 2, α = 0.04");
+        .says("The weights (all) follow the text; steps after every 4 windows: 2, α = 0.08");
 }
 
 #[test]
