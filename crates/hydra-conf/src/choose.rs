@@ -49,7 +49,7 @@ impl Chosen<'_> {
             return Err(ConfigError::NotDropped { key: group.clone(), reason });
         }
         if item.action == Verb::DropIf && now.as_deref() != Some(&item.text) {
-            let reason = format!("its option is {} and not {}", now.as_deref().unwrap_or("null"), item.text);
+            let reason = format!("its option is {} and not {}", now.as_deref().unwrap_or("null"), item.shown());
             return Err(ConfigError::NotDropped { key: group.clone(), reason });
         }
         if dropped || may_be_none && item.value() == Some(&Element::Null) {
@@ -65,12 +65,15 @@ impl Chosen<'_> {
     /// The option of `+group@section=option`.
     fn added(&self, section: &str, item: &Override) -> Result<String, ConfigError> {
         let grouped = self.groups.iter().any(|(group, _)| group == section);
+        let problem = if !self.files.known.has_section(section) {
+            format!("what stands after the @ is a section of the configuration, and `{section}` is none")
+        } else if grouped {
+            format!("the section `{section}` has a group of its own; choose from it with {section}=OPTION")
+        } else {
+            format!("an option is laid over another section with a plus: +{}@{section}={}", item.key, item.text)
+        };
         if item.action != Verb::Add || grouped || !self.files.known.has_section(section) {
-            let expected = format!(
-                "+{}@SECTION=OPTION lays an option over another section, which no group fills; `{section}` is none",
-                item.key
-            );
-            return Err(ConfigError::Malformed { text: item.to_string(), expected });
+            return Err(ConfigError::Malformed { text: item.to_string(), expected: problem });
         }
         option(item, || self.files.options(&item.key).join(", "))
     }
@@ -140,9 +143,19 @@ fn overridden(
     for entry in &layer.defaults {
         match entry {
             Entry::Override(group, option) => set(&layer.label, group, option)?,
-            Entry::Option(name) => overridden(files, preset, name, open, set)?,
+            Entry::Option(name) => {
+                overridden(files, preset, name, open, set).map_err(|error| named_in(&layer.label, error))?;
+            }
             _ => {}
         }
     }
     Ok(())
+}
+
+/// An error that says in which file's defaults list the option stands.
+pub(crate) fn named_in(label: &str, error: ConfigError) -> ConfigError {
+    match error {
+        ConfigError::UnknownOption { .. } => ConfigError::in_file(label, error.to_string()),
+        other => other,
+    }
 }

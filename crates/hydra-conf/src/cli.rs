@@ -14,6 +14,7 @@ use crate::files::Files;
 use crate::launch::Launch;
 use crate::overrides::Override;
 use crate::root::Root;
+use crate::schema::Schema;
 use crate::value::to_yaml;
 use crate::{flags, help, info, interpolate};
 
@@ -88,7 +89,7 @@ pub fn parse<T: Root>(
         let set = launch.set(&name, &interpolate::element(&value));
         set.map_err(|problem| ConfigError::in_file(&root.label, format!("{name}: {problem}")))?;
     }
-    let overrides = overrides(&matches).and_then(|overrides| launch.take(overrides));
+    let overrides = overrides(&matches, &known).and_then(|overrides| launch.take(overrides));
     if matches.get_flag("help") {
         return help::page::<T>(command, &files, &overrides.unwrap_or_default(), &launch).map(Action::Print);
     }
@@ -136,9 +137,11 @@ fn completed<T: Root>(
     Ok(completion::words(&line, command, files, &composed.tree, &composed.groups))
 }
 
-fn overrides(matches: &ArgMatches) -> Result<Vec<Override>, ConfigError> {
+fn overrides(matches: &ArgMatches, known: &Schema) -> Result<Vec<Override>, ConfigError> {
     let typed = matches.get_many::<String>("overrides");
-    typed.unwrap_or_default().map(|arg| Override::parse(arg)).collect()
+    let holds_text =
+        |name: &str| known.key(name).is_some_and(|key| key.kind.is_textual()) || name.starts_with("hydra.");
+    typed.unwrap_or_default().map(|arg| Override::read(arg, holds_text)).collect()
 }
 
 /// A mistake in the flags. nanoGPT's `--key=value` gets a hint.

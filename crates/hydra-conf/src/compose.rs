@@ -6,9 +6,10 @@ use std::path::PathBuf;
 
 use serde_yaml::{Mapping, Value};
 
-use crate::choose::{self, Chosen};
+use crate::choose::{self, Chosen, named_in};
 use crate::error::ConfigError;
 use crate::files::{Entry, Files, Group, Layer, plain_name};
+use crate::grammar::Element;
 use crate::key::Key;
 use crate::launch::Launch;
 use crate::overrides::{Override, Verb};
@@ -327,8 +328,11 @@ impl Composer<'_> {
             let expected = format!("`{name}` is no group, and only these have an @");
             return Err(ConfigError::Malformed { text: item.to_string(), expected });
         }
-        if item.action == Verb::DropIf && now != Some(&key.read(&name, item)?) {
-            let reason = format!("its value is {} and not {}", now.map_or_else(|| "???".to_owned(), show), item.text);
+        // A number in quotes is a text, and no key that holds a number has that value.
+        let is_text = matches!(item.value(), Some(Element::Quoted(..))) && now.is_some_and(|now| !now.is_string());
+        if item.action == Verb::DropIf && (is_text || now != Some(&key.read(&name, item)?)) {
+            let reason =
+                format!("its value is {} and not {}", now.map_or_else(|| "???".to_owned(), show), item.shown());
             return Err(ConfigError::NotDropped { key: name, reason });
         }
         match item.action {
@@ -368,14 +372,6 @@ fn converted(key: &Key, name: &str, value: &Value) -> Result<Value, ConfigError>
     match value {
         Value::Mapping(_) | Value::Tagged(_) => key.check(name, value),
         plain => key.check(name, &key.convert(name, &interpolate::element(plain), &show(value))?),
-    }
-}
-
-/// An error that says in which file's defaults list the option stands.
-fn named_in(label: &str, error: ConfigError) -> ConfigError {
-    match error {
-        ConfigError::UnknownOption { .. } => ConfigError::in_file(label, error.to_string()),
-        other => other,
     }
 }
 
