@@ -225,11 +225,14 @@ fn label(name: &str) -> String {
 impl Layer {
     /// The entries of its defaults list, and of those of the files that it starts from.
     pub fn entries(&self) -> Vec<&Entry> {
-        let below = |entry| match entry {
-            &Entry::Base(ref layer) => layer.entries(),
-            entry => vec![entry],
-        };
-        self.defaults.iter().flat_map(below).collect()
+        let mut all = Vec::new();
+        for entry in &self.defaults {
+            match entry {
+                Entry::Base(layer) => all.extend(layer.entries()),
+                entry => all.push(entry),
+            }
+        }
+        all
     }
 
     /// The groups of its defaults list.
