@@ -14,8 +14,9 @@ use crate::files::Files;
 use crate::launch::Launch;
 use crate::overrides::Override;
 use crate::root::Root;
+use crate::schema::Schema;
 use crate::value::to_yaml;
-use crate::{flags, help, info};
+use crate::{flags, help, info, interpolate};
 
 /// What a program tells about itself.
 #[derive(Debug, Clone, Copy)]
@@ -76,15 +77,19 @@ pub fn parse<T: Root>(
         let problem = format!("--config-name {own} names no file; --config-dir DIR says where {own}.yaml is");
         return Err(ConfigError::Usage(problem));
     }
-    let mut launch = Launch::new(program.name);
-    launch.multirun = matches.get_flag("multirun");
+    let mut launch = Launch::new(program.name, own).of_flag(matches.get_flag("multirun"));
     if matches.get_flag("hydra-help") {
         return Ok(Action::Print(help::grammar(program.name)));
     }
     if matches.get_flag("shell-completion") {
         return completed::<T>(program, &command, &files, matches.get_many("overrides")).map(Action::Print);
     }
-    let overrides = overrides(&matches).and_then(|overrides| launch.take(overrides));
+    let root = files.root()?;
+    for (name, value) in root.settings() {
+        let set = launch.set(&name, &interpolate::element(&value));
+        set.map_err(|problem| ConfigError::in_file(&root.label, format!("{name}: {problem}")))?;
+    }
+    let overrides = overrides(&matches, &known).and_then(|overrides| launch.take(overrides));
     if matches.get_flag("help") {
         return help::page::<T>(command, &files, &overrides.unwrap_or_default(), &launch).map(Action::Print);
     }
@@ -98,16 +103,16 @@ pub fn parse<T: Root>(
     let jobs = runs.iter().map(|(run, launch)| job(&files, run, launch)).collect::<Result<Vec<Job<T>>, _>>()?;
     if let Some(part) = text("cfg") {
         let documents = runs.iter().zip(&jobs).enumerate().map(|(number, ((run, launch), job))| {
-            let launch = compose::<T>(&files, run, launch)?.launch;
-            let text = info::configuration(part, text("package"), &launch, serde_yaml::to_value(&job.config)?)?;
+            let hydra = compose::<T>(&files, run, launch)?.hydra;
+            let text = info::configuration(part, text("package"), hydra, serde_yaml::to_value(&job.config)?)?;
             let head = format!("# job {number}: {}\n", job.overrides.join(" "));
-            Ok(if launch.multirun { head + &text } else { text })
+            Ok(if launch.multirun() { head + &text } else { text })
         });
         return documents.collect::<Result<Vec<_>, ConfigError>>().map(|all| Action::Print(all.join("---\n")));
     }
     let given = program.flags.iter().map(|(name, _)| *name);
     let flags = Flags(given.filter(|name| matches.get_flag(name)).collect());
-    Ok(Action::Run { jobs, multirun: launch.multirun, flags })
+    Ok(Action::Run { jobs, multirun: launch.multirun(), flags })
 }
 
 /// What `--shell-completion` prints.
@@ -127,14 +132,16 @@ fn completed<T: Root>(
     // What stands before the word may choose a group's option, or be wrong as yet.
     let before = line.rsplit_once([' ', '\t']).map_or("", |(before, _)| before);
     let typed: Vec<Override> = before.split_whitespace().filter_map(|arg| Override::parse(arg).ok()).collect();
-    let launch = Launch::new(program.name);
+    let launch = Launch::new(program.name, T::FILE);
     let composed = compose::<T>(files, &typed, &launch).or_else(|_| compose::<T>(files, &[], &launch))?;
     Ok(completion::words(&line, command, files, &composed.tree, &composed.groups))
 }
 
-fn overrides(matches: &ArgMatches) -> Result<Vec<Override>, ConfigError> {
+fn overrides(matches: &ArgMatches, known: &Schema) -> Result<Vec<Override>, ConfigError> {
     let typed = matches.get_many::<String>("overrides");
-    typed.unwrap_or_default().map(|arg| Override::parse(arg)).collect()
+    let holds_text =
+        |name: &str| known.key(name).is_some_and(|key| key.kind.is_textual()) || name.starts_with("hydra.");
+    typed.unwrap_or_default().map(|arg| Override::read(arg, holds_text)).collect()
 }
 
 /// A mistake in the flags. nanoGPT's `--key=value` gets a hint.
@@ -155,7 +162,7 @@ fn usage(error: &clap::Error) -> ConfigError {
 
 /// What each job is made of: one, or with `-m` every combination of the values that are swept over.
 fn runs(files: &Files, overrides: Vec<Override>, launch: &Launch) -> Result<Vec<(Vec<Override>, Launch)>, ConfigError> {
-    if !launch.multirun {
+    if !launch.multirun() {
         return Ok(vec![(overrides, launch.clone())]);
     }
     let runs = product(files, &overrides)?;

@@ -6,15 +6,17 @@ use std::path::PathBuf;
 
 use serde_yaml::{Mapping, Value};
 
-use crate::choose::{Chosen, presets};
+use crate::choose::{self, Chosen, named_in};
 use crate::error::ConfigError;
-use crate::files::{Entry, Files, Group, Layer};
+use crate::files::{Entry, Files, Group, Layer, plain_name};
+use crate::grammar::Element;
+use crate::key::Key;
 use crate::launch::Launch;
 use crate::overrides::{Override, Verb};
 use crate::root::Root;
 use crate::schema::Schema;
 use crate::section::dotted;
-use crate::value::{Tree, holds_reference, show};
+use crate::value::{Tree, holds_reference, refers, show};
 use crate::{interpolate, suggest};
 
 /// One run to be made.
@@ -39,7 +41,9 @@ pub(crate) struct Composed {
     /// What the user should be told.
     notices: Vec<String>,
     /// Hydra's own settings, their references replaced.
-    pub launch: Launch,
+    pub hydra: Value,
+    /// The folder that they name.
+    dir: Option<PathBuf>,
     /// The files that were opened, and how deep in one another.
     pub opened: Vec<(usize, String)>,
     /// The files whose keys were laid over one another, and the section of each.
@@ -48,11 +52,11 @@ pub(crate) struct Composed {
 
 /// Composes the configuration of one job.
 pub(crate) fn job<T: Root>(files: &Files, overrides: &[Override], launch: &Launch) -> Result<Job<T>, ConfigError> {
-    let Composed { tree, notices, launch, .. } = compose::<T>(files, overrides, launch)?;
-    let config: T = build(files.known, &tree)?;
+    let Composed { tree, notices, dir, laid, .. } = compose::<T>(files, overrides, launch)?;
+    let config: T = build(files.known, &tree, &laid)?;
     config.relations()?;
     let overrides = overrides.iter().map(Override::to_string).collect();
-    Ok(Job { config, overrides, notices, dir: launch.dir() })
+    Ok(Job { config, overrides, notices, dir })
 }
 
 /// Lays what was typed over what the files say.
@@ -64,17 +68,19 @@ pub(crate) fn compose<T: Root>(
     let root = files.root()?;
     let mut chosen = Chosen { files, root: &root, groups: root.groups(), typed: Vec::new(), added: Vec::new() };
     let mut keys = Vec::new();
-    // What is dropped is so wherever it stands, as in Hydra.
-    let (drops, others): (Vec<_>, Vec<_>) = overrides.iter().partition(|item| item.drops());
+    // A group that is dropped is so wherever that stands, as in Hydra.
+    let (drops, others): (Vec<_>, Vec<_>) = overrides.iter().partition(|item| item.drops() && chosen.is_group(item));
     for item in others.into_iter().chain(drops) {
         if !chosen.take(item)? {
             keys.extend(item.spread(|name| files.known.has_section(name))?);
         }
     }
     let Chosen { mut groups, typed, added, .. } = chosen;
-    presets(files, &mut groups, &typed)?;
+    name_options(&mut groups, launch)?;
+    choose::overrides(files, &root, &mut groups, &typed)?;
+    name_options(&mut groups, launch)?;
     let (opened, laid) = (vec![(0, T::FILE.to_owned())], Vec::new());
-    let mut composer = Composer { files, known: files.known, groups, tree: Tree::new(), opened, laid };
+    let mut composer = Composer { files, known: files.known, launch, groups, tree: Tree::new(), opened, laid };
     composer.lay_all(root)?;
     for (group, option, section) in added {
         composer.lay_option_at(&section, &group, &option, &mut Vec::new())?;
@@ -83,20 +89,63 @@ pub(crate) fn compose<T: Root>(
     let Composer { mut tree, groups, opened, laid, .. } = composer;
     let notices = T::settle(&mut typed, &tree)?;
     tree.extend(typed);
-    let mut launch = launch.with_choices(&groups);
-    let mut tree = interpolate::resolve(files.known, &tree, &mut launch)?;
+    let settings = launch.tree(&groups, overrides);
+    let resolved = interpolate::resolve(files.known, &tree, settings, launch);
+    let mut tree = resolved.map_err(|error| match error {
+        ConfigError::NotGiven { key } => missing(files.known, key, &laid),
+        other => other,
+    })?;
     for (name, value) in &mut tree {
         if let Some(key) = files.known.key(name) {
             *value = key.check(name, value)?;
         }
     }
-    Ok(Composed { tree, groups, notices, launch, opened, laid })
+    let (hydra, dir) = (launch.to_value(&groups, &tree), launch.dir(&tree));
+    Ok(Composed { tree, groups, notices, hydra, dir, opened, laid })
+}
+
+/// Makes of what was chosen in each group the name of an option, which may be written with references to other groups.
+fn name_options(groups: &mut [Group], launch: &Launch) -> Result<(), ConfigError> {
+    for at in 0..groups.len() {
+        if let (group, Some(option)) = &groups[at] {
+            groups[at].1 = Some(named(group, option, groups, launch)?);
+        }
+    }
+    Ok(())
+}
+
+/// The option that a text names.
+fn named(group: &str, text: &str, groups: &[Group], launch: &Launch) -> Result<String, ConfigError> {
+    let option = match refers(text) {
+        true => interpolate::option(group, text, groups, launch)?,
+        false => text.to_owned(),
+    };
+    Ok(plain_name(&option).to_owned())
+}
+
+/// The error for a key that no file gives a value.
+fn missing(known: &Schema, key: String, laid: &[(String, String)]) -> ConfigError {
+    if known.key(&key).is_none_or(|key| key.default.is_none()) {
+        return ConfigError::NotGiven { key };
+    }
+    // The last file of its section is the one that was chosen.
+    let below = |section: &str| key.strip_prefix(section).is_some_and(|rest| rest.starts_with('.'));
+    let (file, advice) = match laid.iter().rfind(|(_, section)| below(section)) {
+        Some((file, _)) => (file, "a group file can start from the defaults with `defaults: [default]`"),
+        None => match laid.iter().find(|(_, section)| section.is_empty()) {
+            Some((file, _)) => (file, "a file of your own needs every key outside of the groups"),
+            None => return ConfigError::NotGiven { key },
+        },
+    };
+    let file = format!("{file} does not set it; {advice}");
+    ConfigError::Missing { key, file }
 }
 
 /// Lays files over one another.
 struct Composer<'a> {
     files: &'a Files<'a>,
     known: &'a Schema,
+    launch: &'a Launch,
     groups: Vec<Group>,
     tree: Tree,
     opened: Vec<(usize, String)>,
@@ -107,26 +156,8 @@ impl Composer<'_> {
     /// Lays the chosen options of the sections, the program's own keys, then the presets: those groups that are no
     /// section of the configuration. Presets come last so that they win over the groups wherever they are typed.
     fn lay_all(&mut self, root: Layer) -> Result<(), ConfigError> {
-        for entry in &root.defaults {
-            if let Entry::Option(name) = entry {
-                let problem = format!("`{name}` in the defaults list names no group; write `group: {name}`");
-                return Err(ConfigError::in_file(&root.label, problem));
-            }
-        }
         let groups = self.groups.clone();
-        let mut own = vec![root.declared, root.keys];
-        for entry in root.defaults.iter().chain([&Entry::Own]) {
-            match entry {
-                // Once: where the list says `_self_` first, or at its end.
-                Entry::Own => own.drain(..).try_for_each(|keys| self.lay(&root.label, "", keys))?,
-                Entry::Group(group, _) if self.known.has_section(group) => {
-                    if let Some((_, Some(option))) = groups.iter().find(|(name, _)| name == group) {
-                        self.lay_option(group, option, &mut Vec::new())?;
-                    }
-                }
-                _ => {}
-            }
-        }
+        self.lay_root(root, &groups)?;
         for (group, option) in &groups {
             if let (Some(option), false) = (option, self.known.has_section(group)) {
                 self.lay_preset(group, option, &mut Vec::new())?;
@@ -135,12 +166,26 @@ impl Composer<'_> {
         Ok(())
     }
 
-    /// Lays an option of a group over the options it starts from.
-    fn lay_option(&mut self, group: &str, option: &str, open: &mut Vec<String>) -> Result<(), ConfigError> {
-        self.lay_option_at(group, group, option, open)
+    /// Lays the program's own file, or one that it starts from, with the groups where they stand in its list.
+    fn lay_root(&mut self, root: Layer, groups: &[Group]) -> Result<(), ConfigError> {
+        let mut own = vec![root.declared, root.keys];
+        for entry in root.defaults.into_iter().chain([Entry::Own]) {
+            match entry {
+                // Once: where the list says `_self_` first, or at its end.
+                Entry::Own => own.drain(..).try_for_each(|keys| self.lay(&root.label, "", keys))?,
+                Entry::Base(layer) => self.lay_root(*layer, groups)?,
+                Entry::Group(group, _) if self.known.has_section(&group) => {
+                    if let Some((_, Some(option))) = groups.iter().find(|(name, _)| *name == group) {
+                        self.lay_option_at(&group, &group, option, &mut Vec::new())?;
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
-    /// Lays an option of a group where a section is.
+    /// Lays an option of a group over the options it starts from, where a section is.
     fn lay_option_at(
         &mut self,
         section: &str,
@@ -149,35 +194,44 @@ impl Composer<'_> {
         open: &mut Vec<String>,
     ) -> Result<(), ConfigError> {
         let layer = self.open(group, option, open)?;
-        for entry in &layer.defaults {
+        let place = layer.package.as_deref().unwrap_or(section);
+        let mut own = Some(layer.keys);
+        for entry in layer.defaults.iter().chain([&Entry::Own]) {
             match entry {
-                Entry::Option(name) => self.lay_option_at(section, group, name, open)?,
-                Entry::Own => {}
-                Entry::Group(..) | Entry::Override(..) => {
+                // Once, as in `lay_root`.
+                Entry::Own => own.take().map_or(Ok(()), |keys| self.lay(&layer.label, place, keys))?,
+                Entry::Option(name) => {
+                    self.lay_option_at(section, group, name, open).map_err(|error| named_in(&layer.label, error))?;
+                }
+                _ => {
                     let problem = format!("its defaults list may name options of {group} only");
                     return Err(ConfigError::in_file(&layer.label, problem));
                 }
             }
         }
         open.pop();
-        self.lay(&layer.label, section, layer.keys)
+        Ok(())
     }
 
     /// Lays a preset: the own keys of the options it names, without what those start from, then its own keys.
     fn lay_preset(&mut self, group: &str, option: &str, open: &mut Vec<String>) -> Result<(), ConfigError> {
         let preset = self.open(group, option, open)?;
-        for entry in &preset.defaults {
+        let mut own = Some(preset.keys);
+        for entry in preset.defaults.iter().chain([&Entry::Own]) {
             match entry {
+                Entry::Own => own.take().map_or(Ok(()), |keys| self.lay(&preset.label, "", keys))?,
                 Entry::Group(group, Some(option)) => {
-                    let layer = self.option(group, option)?;
-                    self.lay(&layer.label, group, layer.keys)?;
+                    let layer = self.option(group, option).map_err(|error| named_in(&preset.label, error))?;
+                    self.lay(&layer.label, layer.package.as_deref().unwrap_or(group), layer.keys)?;
                 }
-                Entry::Option(name) => self.lay_preset(group, name, open)?,
-                Entry::Group(_, None) | Entry::Override(..) | Entry::Own => {}
+                Entry::Option(name) => {
+                    self.lay_preset(group, name, open).map_err(|error| named_in(&preset.label, error))?;
+                }
+                _ => {}
             }
         }
         open.pop();
-        self.lay(&preset.label, "", preset.keys)
+        Ok(())
     }
 
     /// An option that is being laid from now on; those that are already are `open`.
@@ -192,7 +246,7 @@ impl Composer<'_> {
     }
 
     fn option(&self, group: &str, option: &str) -> Result<Layer, ConfigError> {
-        self.files.chosen(group, option)
+        self.files.chosen(group, &named(group, option, &self.groups, self.launch)?)
     }
 
     /// Lays the keys of one file, after checking each.
@@ -207,6 +261,9 @@ impl Composer<'_> {
             if value.as_mapping().is_some_and(Mapping::is_empty) && self.known.has_section(&name) {
                 continue;
             }
+            if value.as_str() == Some("???") {
+                continue; // Hydra's word for a value that others give
+            }
             let Some(key) = self.known.key(&name) else {
                 return Err(ConfigError::UnknownKey {
                     nearest: suggest::nearest(&name, self.known.names()),
@@ -216,7 +273,9 @@ impl Composer<'_> {
             };
             let value = match holds_reference(&value) {
                 true => value,
-                false => key.check(&name, &value).map_err(|error| ConfigError::in_file(label, error.to_string()))?,
+                false => {
+                    converted(key, &name, &value).map_err(|error| ConfigError::in_file(label, error.to_string()))?
+                }
             };
             let other = laid.insert(key.name.clone(), value.clone());
             if other.is_some_and(|other| other != value) {
@@ -269,8 +328,11 @@ impl Composer<'_> {
             let expected = format!("`{name}` is no group, and only these have an @");
             return Err(ConfigError::Malformed { text: item.to_string(), expected });
         }
-        if item.action == Verb::DropIf && now != Some(&key.read(&name, item)?) {
-            let reason = format!("its value is {} and not {}", now.map_or_else(|| "???".to_owned(), show), item.text);
+        // A number in quotes is a text, and no key that holds a number has that value.
+        let is_text = matches!(item.value(), Some(Element::Quoted(..))) && now.is_some_and(|now| !now.is_string());
+        if item.action == Verb::DropIf && (is_text || now != Some(&key.read(&name, item)?)) {
+            let reason =
+                format!("its value is {} and not {}", now.map_or_else(|| "???".to_owned(), show), item.shown());
             return Err(ConfigError::NotDropped { key: name, reason });
         }
         match item.action {
@@ -305,17 +367,21 @@ impl Composer<'_> {
     }
 }
 
+/// The value that a file gives to a key, as OmegaConf converts it.
+fn converted(key: &Key, name: &str, value: &Value) -> Result<Value, ConfigError> {
+    match value {
+        Value::Mapping(_) | Value::Tagged(_) => key.check(name, value),
+        plain => key.check(name, &key.convert(name, &interpolate::element(plain), &show(value))?),
+    }
+}
+
 /// Builds the struct.
-fn build<T: Root>(known: &Schema, tree: &Tree) -> Result<T, ConfigError> {
+fn build<T: Root>(known: &Schema, tree: &Tree, laid: &[(String, String)]) -> Result<T, ConfigError> {
     let mut top = Mapping::new();
     for key in &known.keys {
         let value = tree.get(&key.name);
         if value.is_none() && key.open.is_none() {
-            let name = key.name.clone();
-            return Err(match key.default {
-                None => ConfigError::NotGiven { key: name },
-                Some(_) => ConfigError::Missing { key: name, file: format!("{}.yaml", T::FILE) },
-            });
+            return Err(missing(known, key.name.clone(), laid));
         }
         let (parents, leaf) = key.path();
         let map = parents.iter().try_fold(&mut top, |map, parent| {
@@ -333,5 +399,5 @@ pub fn composed<T: Root>(overrides: &[&str]) -> Result<T, ConfigError> {
     let known = T::schema();
     let files = Files::new(None, T::PACKAGE.files, T::FILE, &known)?;
     let overrides = overrides.iter().map(|arg| Override::parse(arg)).collect::<Result<Vec<_>, _>>()?;
-    job(&files, &overrides, &Launch::new(T::FILE)).map(|job| job.config)
+    job(&files, &overrides, &Launch::new(T::FILE, T::FILE)).map(|job| job.config)
 }

@@ -21,7 +21,7 @@ pub enum ConfigError {
     UnknownKey { key: String, place: Option<String>, nearest: Vec<String> },
 
     /// A group without the option asked for.
-    #[error("group `{group}` has no option `{option}`; its options are {}", .options.join(", "))]
+    #[error("group `{group}` has no option `{option}`{}", instead(.options))]
     UnknownOption { group: String, option: String, options: Vec<String> },
 
     /// A value of the wrong type; `hint` is empty or a clause that starts with a semicolon.
@@ -48,10 +48,8 @@ pub enum ConfigError {
     #[error("{key}: {problem}")]
     Interpolation { key: String, problem: String },
 
-    /// A key that no file sets.
-    #[error(
-        "no value for `{key}`: {file} and the groups it names do not set it; a group file can start from the defaults with `defaults: [default]`"
-    )]
+    /// A key that no file sets; `file` is the one that could, and what to do.
+    #[error("no value for `{key}`: {file}")]
     Missing { key: String, file: String },
 
     /// A key without a value at the start, which nobody has set.
@@ -79,6 +77,13 @@ impl ConfigError {
 
 fn in_place(place: &Option<String>) -> String {
     place.as_ref().map_or_else(String::new, |file| format!(" in {file}"))
+}
+
+fn instead(options: &[String]) -> String {
+    match options {
+        [] => ", nor any other".to_owned(),
+        _ => format!("; its options are {}", options.join(", ")),
+    }
 }
 
 fn or_help(nearest: &[String]) -> String {

@@ -33,15 +33,19 @@ pub(crate) enum Entry {
     Option(String),
     /// `group: name`, or `group: null` where nothing is chosen.
     Group(String, Option<String>),
+    /// `optional group: name`: nothing is chosen where there is no such option.
+    Optional(String, String),
     /// `override /group: name`: chooses for a group that another list names.
     Override(String, Option<String>),
+    /// In the list of the program's own file: another such file, which it starts from.
+    Base(Box<Layer>),
 }
 
 /// A group and its option; none where nothing is chosen.
 pub(crate) type Group = (String, Option<String>);
 
 /// A file: what it starts from, and its own keys, dotted below the root of the file.
-#[derive(Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Layer {
     /// The file's name for messages.
     pub label: String,
@@ -51,6 +55,10 @@ pub(crate) struct Layer {
     pub declared: Vec<(String, Value)>,
     /// Its own keys.
     pub keys: Vec<(String, Value)>,
+    /// Where its keys go if not to the section of its group: what its line `# @package` says.
+    pub package: Option<String>,
+    /// Hydra's own settings.
+    pub hydra: Vec<(String, Value)>,
 }
 
 impl<'a> Files<'a> {
@@ -70,22 +78,53 @@ impl<'a> Files<'a> {
     /// The program's own file. One of the user's stands for itself; one inside the program lies over what the structs
     /// declare.
     pub fn root(&self) -> Result<Layer, ConfigError> {
-        if let Some(layer) = self.of_user(self.own)? {
-            return Ok(layer);
+        self.base(self.own, &mut Vec::new())
+    }
+
+    /// A file that the program's own may start from, with those that it starts from itself; those that are being read
+    /// are `open`.
+    fn base(&self, name: &str, open: &mut Vec<String>) -> Result<Layer, ConfigError> {
+        let of_user = self.of_user(name)?;
+        let declares = of_user.is_none();
+        let mut layer = match of_user {
+            Some(layer) => layer,
+            None => self.of_program(name)?.unwrap_or_else(|| Layer { label: label(name), ..Layer::default() }),
+        };
+        if open.iter().any(|other| other == name) {
+            return Err(ConfigError::in_file(&layer.label, "its defaults list leads back to itself"));
         }
-        let layer = self.of_program(self.own)?.unwrap_or_else(|| Layer { label: label(self.own), ..Layer::default() });
-        Ok(Layer { declared: self.declared_beside(&layer.defaults), ..layer })
+        open.push(name.to_owned());
+        for entry in &mut layer.defaults {
+            let Entry::Option(other) = entry else { continue };
+            let other = plain_name(other);
+            if !self.has(other) {
+                let problem =
+                    format!("`{other}` in the defaults list is no file beside it; a group is written `group: {other}`");
+                return Err(ConfigError::in_file(&layer.label, problem));
+            }
+            *entry = Entry::Base(Box::new(self.base(other, open)?));
+        }
+        open.pop();
+        Ok(if declares { Layer { declared: self.declared_beside(&layer.entries()), ..layer } } else { layer })
     }
 
     /// An option of a group; none if it has no such option.
     fn option(&self, group: &str, option: &str) -> Result<Option<Layer>, ConfigError> {
         let name = format!("{group}/{option}");
-        Ok(match (self.of_user(&name)?, self.of_program(&name)?) {
+        let layer = match (self.of_user(&name)?, self.of_program(&name)?) {
             (None, None) if option == DEFAULT && self.known.has_section(group) => {
                 Some(Layer { label: label(&name), keys: self.declared_in(group), ..Layer::default() })
             }
             (of_user, of_program) => of_user.or(of_program),
-        })
+        };
+        match layer {
+            Some(layer) if !layer.hydra.is_empty() => {
+                let problem =
+                    "Hydra's own settings stand in the program's own file, or are typed, as in hydra.run.dir=FOLDER";
+                Err(ConfigError::in_file(&layer.label, problem))
+            }
+            layer => Ok(layer),
+        }
     }
 
     /// Where files are looked for, in order.
@@ -96,12 +135,17 @@ impl<'a> Files<'a> {
 
     /// Whether there is a file of the program's own name.
     pub fn has_own(&self) -> bool {
-        let of_user = self.dir.as_ref().is_some_and(|dir| dir.join(format!("{}.yaml", self.own)).is_file());
-        of_user || self.embedded(self.own).is_some()
+        self.has(self.own)
+    }
+
+    fn has(&self, name: &str) -> bool {
+        let of_user = self.dir.as_ref().is_some_and(|dir| dir.join(format!("{name}.yaml")).is_file());
+        of_user || self.embedded(name).is_some()
     }
 
     /// The option that was chosen, which must be there.
     pub fn chosen(&self, group: &str, option: &str) -> Result<Layer, ConfigError> {
+        let option = plain_name(option);
         let plain = option.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'));
         let layer = if plain { self.option(group, option)? } else { None };
         layer.ok_or_else(|| ConfigError::UnknownOption {
@@ -114,14 +158,26 @@ impl<'a> Files<'a> {
     fn of_user(&self, name: &str) -> Result<Option<Layer>, ConfigError> {
         let Some(path) = self.dir.as_ref().map(|dir| dir.join(format!("{name}.yaml"))) else { return Ok(None) };
         match std::fs::read_to_string(&path) {
-            Ok(text) => parse(path.display().to_string(), &text).map(Some),
+            Ok(text) => parse(path.display().to_string(), &text).map(|layer| Some(self.settled(layer))),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(source) => Err(ConfigError::Read { path, source }),
         }
     }
 
     fn of_program(&self, name: &str) -> Result<Option<Layer>, ConfigError> {
-        self.embedded(name).map(|text| parse(label(name), text)).transpose()
+        let layer = self.embedded(name).map(|text| parse(label(name), text)).transpose()?;
+        Ok(layer.map(|layer| self.settled(layer)))
+    }
+
+    /// A file whose optional entries are those that there are.
+    fn settled(&self, mut layer: Layer) -> Layer {
+        for entry in &mut layer.defaults {
+            if let Entry::Optional(group, option) = entry {
+                let option = Some(std::mem::take(option)).filter(|option| self.options(group).contains(option));
+                *entry = Entry::Group(std::mem::take(group), option);
+            }
+        }
+        layer
     }
 
     /// The text of a file inside the program.
@@ -153,7 +209,7 @@ impl<'a> Files<'a> {
     }
 
     /// What is declared for the keys that stand in no group of a defaults list.
-    fn declared_beside(&self, defaults: &[Entry]) -> Vec<(String, Value)> {
+    fn declared_beside(&self, defaults: &[&Entry]) -> Vec<(String, Value)> {
         let grouped =
             |section: &str| defaults.iter().any(|entry| matches!(entry, Entry::Group(name, _) if name == section));
         let keys = self.known.keys.iter().filter(|key| key.open.is_none() && !key.sections().any(grouped));
@@ -167,20 +223,41 @@ fn label(name: &str) -> String {
 }
 
 impl Layer {
+    /// The entries of its defaults list, and of those of the files that it starts from.
+    pub fn entries(&self) -> Vec<&Entry> {
+        let mut all = Vec::new();
+        for entry in &self.defaults {
+            match entry {
+                Entry::Base(layer) => all.extend(layer.entries()),
+                entry => all.push(entry),
+            }
+        }
+        all
+    }
+
     /// The groups of its defaults list.
     pub fn groups(&self) -> Vec<Group> {
-        let named = self.defaults.iter().filter_map(|entry| match entry {
+        let named = self.entries().into_iter().filter_map(|entry| match entry {
             Entry::Group(group, option) => Some((group.clone(), option.clone())),
             _ => None,
         });
         named.collect()
+    }
+
+    /// Hydra's own settings in it, after those of the files that it starts from.
+    pub fn settings(&self) -> Vec<(String, Value)> {
+        let bases = self.defaults.iter().filter_map(|entry| match entry {
+            Entry::Base(layer) => Some(layer.settings()),
+            _ => None,
+        });
+        bases.flatten().chain(self.hydra.clone()).collect()
     }
 }
 
 fn parse(label: String, text: &str) -> Result<Layer, ConfigError> {
     let fail = |problem: String| ConfigError::in_file(&label, problem);
     let tree: Value = serde_yaml::from_str(text).map_err(|error| fail(error.to_string()))?;
-    let mut layer = Layer::default();
+    let mut layer = Layer { package: package(text), ..Layer::default() };
     let map = match tree {
         Value::Null => Mapping::new(),
         Value::Mapping(map) => map,
@@ -194,11 +271,38 @@ fn parse(label: String, text: &str) -> Result<Layer, ConfigError> {
             let entries = value.as_sequence().and_then(|entries| entries.iter().map(entry).collect());
             let problem = "`defaults` is a list of `group: option`, or of options of the same group";
             layer.defaults = entries.ok_or_else(|| fail(problem.to_owned()))?;
+            layer.defaults.retain(|entry| match entry {
+                Entry::Override(group, option) if group.starts_with("hydra/") => {
+                    layer.hydra.push((group.clone(), option.as_deref().map_or(Value::Null, Value::from)));
+                    false
+                }
+                _ => true,
+            });
+        } else if key == "hydra" {
+            flatten(key, value, &mut layer.hydra);
         } else {
             flatten(key, value, &mut layer.keys);
         }
     }
     Ok(Layer { label, ..layer })
+}
+
+/// What the line `# @package` at the top of a file says, if there is one.
+fn package(text: &str) -> Option<String> {
+    let comments = text.lines().map(str::trim).take_while(|line| line.is_empty() || line.starts_with('#'));
+    let package =
+        comments.filter_map(|line| line.trim_start_matches(['#', ' ']).strip_prefix("@package ")).next()?.trim();
+    match package {
+        "_group_" => None,
+        "_global_" => Some(String::new()),
+        named => Some(named.to_owned()),
+    }
+}
+
+/// The name of an option as Hydra looks for it.
+pub(crate) fn plain_name(option: &str) -> &str {
+    let option = option.strip_prefix("./").unwrap_or(option);
+    option.strip_suffix(".yaml").unwrap_or(option)
 }
 
 fn entry(value: &Value) -> Option<Entry> {
@@ -212,9 +316,12 @@ fn entry(value: &Value) -> Option<Entry> {
                 other => Some(other.as_str()?.to_owned()),
             };
             let group = group.as_str()?;
-            Some(match group.strip_prefix("override ") {
-                Some(other) => Entry::Override(other.trim().trim_start_matches('/').to_owned(), option),
-                None => Entry::Group(group.trim_start_matches('/').to_owned(), option),
+            let name = |group: &str| group.trim().trim_start_matches('/').to_owned();
+            Some(match (group.strip_prefix("override "), group.strip_prefix("optional "), option) {
+                (Some(other), _, option) => Entry::Override(name(other), option),
+                (_, Some(other), Some(option)) => Entry::Optional(name(other), option),
+                (_, Some(other), None) => Entry::Group(name(other), None),
+                (.., option) => Entry::Group(name(group), option),
             })
         }
         _ => None,

@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use crate::cli::Program;
@@ -21,16 +20,17 @@ pub(crate) fn command(program: &Program) -> Command {
     let flag = |name: &'static str, help: &'static str| Arg::new(name).long(name).action(ArgAction::SetTrue).help(help);
     let value =
         |name: &'static str, of: &'static str, help: &'static str| Arg::new(name).long(name).value_name(of).help(help);
-    // `--cfg` alone is `--cfg job`: the word after it counts only if it is one of these (see `normal`).
+    // `--cfg` alone is `--cfg job`: the word after it counts only if it is no override (see `normal`).
     let chosen = |name: &'static str, words: &'static [&'static str], help: &'static str| {
-        let arg = value(name, "PART", help).num_args(0..=1).require_equals(true).default_missing_value(words[0]);
-        arg.value_parser(PossibleValuesParser::new(words)).hide_possible_values(true)
+        value(name, "PART", help).num_args(0..=1).require_equals(true).default_missing_value(words[0])
     };
     Command::new(program.name)
         .about(program.about)
         .no_binary_name(true)
         .disable_help_flag(true)
         .disable_version_flag(true)
+        .args_override_self(true)
+        .infer_long_args(true)
         .arg(flag("help", "Print this page").short('h'))
         .arg(flag("hydra-help", "Print what can be written in overrides"))
         .arg(flag("version", "Print the version").short('V'))
@@ -55,8 +55,9 @@ pub(crate) fn command(program: &Program) -> Command {
 /// The arguments as clap reads them: Hydra's short flags in full, and `--cfg job` as `--cfg=job`.
 pub(crate) fn normal(args: impl Iterator<Item = OsString>) -> Result<Vec<OsString>, ConfigError> {
     let mut normal: Vec<OsString> = Vec::new();
-    let mut may_follow: &[&str] = &[];
+    let mut word_follows = false;
     let mut is_path = false;
+    let mut plain = false;
     for arg in args {
         let Some(text) = arg.to_str() else {
             // A folder may have any name; the rest is text.
@@ -67,21 +68,27 @@ pub(crate) fn normal(args: impl Iterator<Item = OsString>) -> Result<Vec<OsStrin
             }
             return Err(ConfigError::Usage(format!("`{named}` holds bytes that are no text (it must be UTF-8)")));
         };
-        if let (true, Some(last)) = (may_follow.contains(&text), normal.last_mut()) {
+        plain |= text == "--";
+        if plain {
+            normal.push(arg); // what stands after `--` is no flag
+            continue;
+        }
+        let is_word = word_follows && !text.contains('=') && !text.starts_with(['-', '~']);
+        if let (true, Some(last)) = (is_word, normal.last_mut()) {
             last.push(format!("={text}"));
-            may_follow = &[];
+            word_follows = false;
             continue;
         }
         let long = SHORT.iter().find_map(|(short, long)| {
             let rest = text.strip_prefix(short)?;
             (rest.is_empty() || rest.starts_with('=')).then(|| format!("{long}{rest}"))
         });
-        let text = long.as_deref().unwrap_or(text);
-        may_follow = match text {
-            "--cfg" | "-c" => &PARTS,
-            "--info" | "-i" => &TOPICS,
-            _ => &[],
-        };
+        let glued = [("-c", "--cfg="), ("-i", "--info=")].iter().find_map(|(short, long)| {
+            let rest = text.strip_prefix(short).filter(|rest| !rest.is_empty())?;
+            Some(format!("{long}{}", rest.strip_prefix('=').unwrap_or(rest)))
+        });
+        let text = long.or(glued).unwrap_or_else(|| text.to_owned());
+        word_follows = matches!(text.as_str(), "-c" | "--cf" | "--cfg" | "-i" | "--i" | "--in" | "--inf" | "--info");
         is_path = text == "--config-dir";
         normal.push(text.into());
     }
@@ -100,11 +107,15 @@ pub(crate) fn refuse(matches: &ArgMatches) -> Result<(), ConfigError> {
         (given("experimental-rerun"), "--experimental-rerun is not there: type the overrides of that run again"),
         (given("cfg") && given("info"), "--cfg and --info print different things; give one"),
         (given("info") && given("multirun"), "--info tells about one job; leave -m out"),
-        (given("package") && !given("cfg"), "--package names what --cfg prints; add --cfg"),
         (given("resolve") && !given("cfg") && !given("help"), "--resolve goes with --cfg"),
     ];
-    match cases.into_iter().find(|(wrong, _)| *wrong) {
-        Some((_, problem)) => Err(ConfigError::Usage(problem.to_owned())),
-        None => Ok(()),
+    if let Some((_, problem)) = cases.into_iter().find(|(wrong, _)| *wrong) {
+        return Err(ConfigError::Usage(problem.to_owned()));
     }
+    for (flag, words) in [("cfg", &PARTS[..]), ("info", &TOPICS)] {
+        if let Some(word) = matches.get_one::<String>(flag).filter(|word| !words.contains(&word.as_str())) {
+            return Err(ConfigError::Usage(format!("--{flag} {word}: expected one of {}", words.join(", "))));
+        }
+    }
+    Ok(())
 }

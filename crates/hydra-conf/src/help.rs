@@ -25,6 +25,9 @@ const FORMS: &[(&str, &str)] = &[
     ("group=option", "choose an option of a group"),
 ];
 
+/// The flags that are about keys and their values.
+const SETTING: [&str; 7] = ["hydra-help", "cfg", "package", "info", "multirun", "config-dir", "config-name"];
+
 const GRAMMAR: &str = r#"PROGRAM reads overrides as Hydra 1.3 does (https://hydra.cc).
 
 Values:
@@ -46,8 +49,10 @@ References:
   ${oc.env:HOME,default}    an environment variable
   ${oc.select:key,default}  a key that may not be there
   ${oc.decode:text}         a text read as a value
+  ${oc.create:[1,2]}        a list or a map
   ${now:%Y-%m-%d}           the time
-  ${hydra:job.name}         also job.num, mode, run.dir, sweep.dir, sweep.subdir, runtime.cwd, runtime.choices.GROUP
+  ${hydra:job.name}         also job.num, job.id, job.override_dirname, job.config_name, mode, run.dir, sweep.dir,
+                            sweep.subdir, runtime.cwd, runtime.output_dir, runtime.version, runtime.choices.GROUP
 
 Hydra's own settings:
   hydra.run.dir=DIR         folder of the run
@@ -67,13 +72,23 @@ pub(crate) fn page<T: Root>(
     let Composed { tree, groups, .. } =
         compose::<T>(files, overrides, launch).or_else(|_| compose::<T>(files, &[], launch))?;
     let width = width();
+    let known = &files.known.keys;
+    // Nothing can be set in a program without keys, nor printed.
+    let usage = if known.is_empty() { "[FLAGS]" } else { "[FLAGS] [OVERRIDE]..." };
+    let about_keys = SETTING.iter().filter(|_| known.is_empty());
+    let command = about_keys.fold(command, |command, flag| command.mut_arg(*flag, |arg| arg.hide(true)));
     let mut text = command
         .term_width(width)
-        .override_usage("[FLAGS] [OVERRIDE]...")
+        .override_usage(usage)
         .help_template("{about}\n\nUsage: {name} {usage}\n\nFlags:\n{options}\n")
         .render_help()
         .to_string();
-    let forms = FORMS.iter().filter(|(form, _)| *form != "group=option" || !groups.is_empty());
+    let forms = FORMS.iter().filter(|(form, _)| match *form {
+        "group=option" => !groups.is_empty(),
+        "+key=value" => known.iter().any(|key| key.open.is_some()),
+        "~key" => known.iter().any(|key| key.optional || key.open.is_some()),
+        _ => !known.is_empty(),
+    });
     let forms: Vec<_> = forms.map(|(form, help)| (form.to_string(), help.to_string())).collect();
     table(&mut text, "Overrides", &forms, width);
     table(&mut text, "Groups", &group_rows::<T>(&groups, files), width);

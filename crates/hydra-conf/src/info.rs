@@ -5,7 +5,7 @@ use serde_yaml::{Mapping, Value};
 use crate::compose::Composed;
 use crate::error::ConfigError;
 use crate::files::Files;
-use crate::launch::Launch;
+use crate::interpolate;
 use crate::value::to_yaml;
 
 /// What can follow `--info`.
@@ -46,10 +46,10 @@ fn lines(lines: &[String]) -> String {
 pub(crate) fn configuration(
     part: &str,
     package: Option<&str>,
-    launch: &Launch,
+    hydra: Value,
     job: Value,
 ) -> Result<String, ConfigError> {
-    let hydra = Mapping::from_iter([(Value::from("hydra"), launch.to_value())]);
+    let hydra = Mapping::from_iter([(Value::from("hydra"), hydra)]);
     let tree = match part {
         "job" => job,
         "hydra" => Value::Mapping(hydra),
@@ -58,6 +58,9 @@ pub(crate) fn configuration(
     let Some(package) = package.filter(|package| *package != "_global_") else { return Ok(to_yaml(&tree)) };
     let below = package.split('.').try_fold(&tree, |tree, part| tree.get(part));
     match below {
+        Some(value) if !value.is_mapping() && !value.is_sequence() => {
+            Ok(format!("{}\n", interpolate::shown(&interpolate::element(value))))
+        }
         Some(below) => Ok(format!("# @package {package}\n{}", to_yaml(below))),
         None => Err(ConfigError::Usage(format!("--package {package} names no section of the configuration"))),
     }

@@ -1,6 +1,7 @@
 //! `${…}` inside values, by OmegaConf's grammar: keys, resolvers, one within another. `\${` stands for itself.
 
 use crate::error::ConfigError;
+use crate::files::Group;
 use crate::grammar::{self, Element, Parsed};
 use crate::launch::Launch;
 use crate::resolvers;
@@ -15,17 +16,29 @@ const LONGEST: usize = 1 << 16;
 /// How many references may lie in one another.
 const DEEPEST: usize = 32;
 
-/// Replaces every reference of every value, then those of the launch's own texts.
-pub(crate) fn resolve(known: &Schema, tree: &Tree, launch: &mut Launch) -> Result<Tree, ConfigError> {
-    let settled = launch.clone();
-    let mut resolver = Resolver { known, tree, launch: &settled, resolved: Tree::new() };
+/// Replaces every reference of every value, and those of the texts among Hydra's own settings, `settings`, which are
+/// beside the values in what comes back. The others are read when they are asked for.
+pub(crate) fn resolve(known: &Schema, tree: &Tree, settings: Tree, launch: &Launch) -> Result<Tree, ConfigError> {
+    let mut all = settings;
+    all.extend(tree.clone());
+    let mut resolver = Resolver { known, tree: &all, launch, resolved: Tree::new() };
     tree.keys().try_for_each(|key| resolver.value(key, &mut Vec::new()).map(|_| ()))?;
-    for (name, text) in launch.texts() {
-        let mut at = Place { key: name, path: Vec::new(), depth: 0 };
-        let element = resolver.text(text, &mut at)?;
-        *text = element.python_str().ok_or_else(|| error(name, "it is a text, and no list".to_owned()))?;
+    for text in Launch::texts() {
+        let resolved = resolver.value(text, &mut Vec::new());
+        if launch.folder().contains(&text) || text == "hydra.job.name" {
+            resolved?; // the others matter to another mode
+        }
     }
     Ok(resolver.resolved)
+}
+
+/// The option that a text with references to the options of other groups, and to the environment, names.
+pub(crate) fn option(group: &str, text: &str, groups: &[Group], launch: &Launch) -> Result<String, ConfigError> {
+    let chosen = |(group, option): &Group| Some((group.clone(), Value::from(option.as_deref()?)));
+    let tree: Tree = groups.iter().filter(|(name, _)| name != group).filter_map(chosen).collect();
+    let none = Schema::default();
+    let mut resolver = Resolver { known: &none, tree: &tree, launch, resolved: Tree::new() };
+    resolver.text(text, &mut Place { key: group, path: Vec::new(), depth: 0 }).map(|element| shown(&element))
 }
 
 pub(crate) struct Resolver<'a> {
@@ -85,7 +98,10 @@ impl Resolver<'_> {
         match self.known.key(key) {
             // What only came to look like a reference is text by now.
             Some(known) => known.convert(key, &element, &shown(&element)),
-            None => Ok(Value::from(shown(&element))),
+            None => match element.python_str().filter(|_| element != Element::Null) {
+                Some(text) => Ok(Value::from(text)),
+                None => Err(error(key, format!("it is a text, and not {}", shown(&element)))),
+            },
         }
     }
 
@@ -158,17 +174,29 @@ impl Resolver<'_> {
     pub fn argument(&mut self, text: &str, at: &mut Place) -> Result<Element, ConfigError> {
         let text = text.trim_matches([' ', '\t']);
         let quoted = text.starts_with(['\'', '"']);
-        if refers(text) && !quoted {
+        if refers(text) && !quoted && !text.starts_with(['[', '{']) {
             return self.text(text, at);
         }
         match grammar::value(text) {
-            Ok(Parsed::One(Element::Quoted(text, _))) => self.text(&text, at).map(|element| match element {
-                Element::Text(_) => element,
-                other => Element::Text(shown(&other)),
-            }),
-            Ok(Parsed::One(element)) if quoted || !text.contains('(') => Ok(element),
+            Ok(Parsed::One(element)) if quoted || !text.contains('(') => self.within(element, at),
             _ => Err(error(at.key, format!("`{text}` in a reference is read as no value; put it in quotes"))),
         }
+    }
+
+    /// A value with the references within it replaced; what quotes stand around stays text.
+    fn within(&mut self, element: Element, at: &mut Place) -> Result<Element, ConfigError> {
+        Ok(match element {
+            Element::Quoted(text, _) => Element::Text(shown(&self.text(&text, at)?)),
+            Element::Text(text) if refers(&text) => self.text(&text, at)?,
+            Element::List(items) => {
+                Element::List(items.into_iter().map(|item| self.within(item, at)).collect::<Result<_, _>>()?)
+            }
+            Element::Dict(pairs) => {
+                let pairs = pairs.into_iter().map(|(key, value)| Ok((key, self.within(value, at)?)));
+                Element::Dict(pairs.collect::<Result<_, ConfigError>>()?)
+            }
+            plain => plain,
+        })
     }
 
     /// The value of the key of this name.
@@ -176,7 +204,11 @@ impl Resolver<'_> {
         if let Some(value) = self.select(name, at)? {
             return Ok(value);
         }
-        let nearest = suggest::nearest(name, self.tree.keys().map(String::as_str));
+        if self.known.key(name).is_some() {
+            return Err(ConfigError::NotGiven { key: self.known.own_name(name).to_owned() });
+        }
+        let keys = self.tree.keys().map(String::as_str).filter(|key| !is_hydras(key) || is_hydras(at.key));
+        let nearest = suggest::nearest(name, keys);
         let meant = suggest::did_you_mean(&nearest);
         Err(error(at.key, format!("${{{name}}} names no key{meant} (\\${{ stands for the characters themselves)")))
     }
@@ -203,15 +235,41 @@ impl Resolver<'_> {
             return Err(error(at.key, format!("{absolute} is a section, and a reference names one of its keys")));
         }
         let key = self.known.own_name(&absolute).to_owned();
-        match self.tree.contains_key(&key) {
-            true => Ok(Some(element(&self.value(&key, &mut at.path)?))),
+        // Hydra takes its own section away before a program sees its keys.
+        if is_hydras(&key) && !is_hydras(at.key) {
+            return Ok(None);
+        }
+        self.held(&key, at)
+    }
+
+    /// The value of a key by its full name, if there is such a key.
+    fn held(&mut self, key: &str, at: &mut Place) -> Result<Option<Element>, ConfigError> {
+        match self.tree.contains_key(key) {
+            true => Ok(Some(element(&self.value(key, &mut at.path)?))),
             false => Ok(None),
         }
     }
+
+    /// What `${hydra:key}` stands for, if it stands for anything.
+    pub fn hydras(&mut self, key: &str, at: &mut Place) -> Result<Option<Element>, ConfigError> {
+        if key != "runtime.output_dir" {
+            return self.held(&format!("hydra.{key}"), at);
+        }
+        let mut dir = std::env::current_dir().unwrap_or_default();
+        for name in self.launch.folder() {
+            dir.push(self.held(name, at)?.as_ref().and_then(Element::text).unwrap_or_default());
+        }
+        Ok(Some(Element::Text(dir.components().as_path().display().to_string())))
+    }
+}
+
+/// Whether a key is one of Hydra's own settings.
+fn is_hydras(key: &str) -> bool {
+    key.starts_with("hydra.")
 }
 
 /// A value of the tree as the grammar has it.
-fn element(value: &Value) -> Element {
+pub(crate) fn element(value: &Value) -> Element {
     match value {
         Value::Bool(flag) => Element::Bool(*flag),
         Value::Number(number) => match number.as_i64() {

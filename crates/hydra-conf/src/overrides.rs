@@ -43,6 +43,11 @@ const MOST: usize = 1_000;
 impl Override {
     /// Reads one argument.
     pub fn parse(arg: &str) -> Result<Self, ConfigError> {
+        Self::read(arg, |_| true)
+    }
+
+    /// Reads one argument; a mistake in the value of a key that `holds_text` gets a hint at quotes.
+    pub(crate) fn read(arg: &str, holds_text: impl Fn(&str) -> bool) -> Result<Self, ConfigError> {
         let malformed = |expected: &str| ConfigError::Malformed { text: arg.to_owned(), expected: expected.to_owned() };
         let (head, text) = arg.split_once('=').map_or((arg, None), |(head, text)| (head, Some(text)));
         let (action, name) = match (head.strip_prefix('~'), head.strip_prefix("++"), head.strip_prefix('+')) {
@@ -71,7 +76,10 @@ impl Override {
                 false => &problem,
             };
             let quoted = quoted(&Element::Text(text.to_owned()));
-            malformed(&format!("{problem}; a text of any characters is written {key}={quoted}"))
+            malformed(&match holds_text(key) {
+                true => format!("{problem}; a text of any characters is written {key}={quoted}"),
+                false => problem.to_owned(),
+            })
         })?;
         let package = package.map(str::to_owned);
         Ok(Self { action, key: key.to_owned(), package, text: text.to_owned(), parsed })
@@ -88,6 +96,11 @@ impl Override {
     /// Whether it is typed for the same key in the same way.
     pub(crate) fn same_key(&self, other: &Self) -> bool {
         (self.action, &self.key, &self.package) == (other.action, &other.key, &other.package)
+    }
+
+    /// Its text in messages, where an empty one needs quotes to be seen.
+    pub(crate) fn shown(&self) -> &str {
+        if self.text.is_empty() { "''" } else { &self.text }
     }
 
     /// Whether it takes something away.

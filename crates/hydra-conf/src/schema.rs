@@ -4,7 +4,7 @@ use crate::key::Key;
 use crate::section::Section;
 
 /// Every key of a program, in the order of its struct.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Schema {
     pub(crate) keys: Vec<Key>,
     /// Other names of keys: (other, own).

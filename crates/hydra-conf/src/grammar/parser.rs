@@ -79,6 +79,7 @@ impl<'a> Parser<'a> {
         match (self.take(kind), self.peek()) {
             (Some(_), _) => Ok(()),
             (None, Some(word)) => Err(unexpected(word)),
+            (None, None) if closing == ':' => Err("a map is written {key:value,other:value}".to_owned()),
             (None, None) => Err(format!("a closing `{closing}` is missing")),
         }
     }
@@ -122,6 +123,9 @@ impl<'a> Parser<'a> {
             return Ok(Element::Dict(pairs));
         }
         loop {
+            if self.peek().is_some_and(|word| word.kind == Kind::Quoted) {
+                return Err("keys in a map have no quotes, as in {key:value}".to_owned());
+            }
             let key = self.primitive(true)?;
             self.expect(Kind::Colon, ':')?;
             let value = single(self.element()?)?;

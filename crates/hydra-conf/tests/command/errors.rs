@@ -8,6 +8,9 @@ fn unknown_keys_name_the_nearest() {
         (&["db.prot=1"], "unknown key `db.prot`; did you mean db.port or other.port?"),
         (&["port=1"], "unknown key `port`; did you mean db.port or other.port?"),
         (&["qqq=1"], "unknown key `qqq`; --help lists the keys"),
+        (&["tm=1"], "unknown key `tm`; --help lists the keys"),
+        (&["kind.tim=1"], "unknown key `kind.tim`; did you mean db.link.timeout or other.link.timeout?"),
+        (&["db.ort=1"], "unknown key `db.ort`; did you mean db.port or other.port?"),
         (&["presets=big"], "unknown key `presets`; did you mean preset?"),
         (
             &["+db.prot=1"],
@@ -80,6 +83,22 @@ fn what_is_no_override_is_explained() {
         (&["~a..b"], "`~a..b` is not an override: expected ~key"),
         (&["~orders=3"], "`~orders` cannot be dropped: its value is null and not 3"),
         (&["~preset=big"], "`~preset` cannot be dropped: its option is null and not big"),
+        (&["~name="], "`~name` cannot be dropped: its value is shop at ${db.host} and not ''"),
+        (
+            &["db@db=server"],
+            "`db@db=server` is not an override: the section `db` has a group of its own; choose from it with db=OPTION",
+        ),
+        (
+            &["+db@nope=server"],
+            "`+db@nope=server` is not an override: what stands after the @ is a section of the configuration, and `nope` is none",
+        ),
+        (
+            &["db@db.link=server"],
+            "`db@db.link=server` is not an override: an option is laid over another section with a plus: +db@db.link=server",
+        ),
+        (&["db={a"], "`db={a` is not an override: a map is written {key:value,other:value}"),
+        (&["db={'port':3}"], "`db={'port':3}` is not an override: keys in a map have no quotes, as in {key:value}"),
+        (&["tax=1,2,"], "`tax=1,2,` is not an override: a value is missing"),
         (&["++db=server"], "`++db=server` is not an override: a group is chosen by db=server"),
         (&["tax@db=1"], "`tax@db=1` is not an override: `tax` is no group, and only these have an @"),
         (

@@ -8,7 +8,16 @@ use crate::{PROGRAM, Shop, error_of, jobs, printed, refused};
 #[test]
 fn cfg_prints_a_part_and_a_section() {
     let job = printed::<Shop>(&["--cfg"]);
-    for same in [&["--cfg", "job"][..], &["-c", "job"], &["--cfg=job"], &["-c", "--resolve"], &["-r", "-c", "job"]] {
+    for same in [
+        &["--cfg", "job"][..],
+        &["-c", "job"],
+        &["--cfg=job"],
+        &["-c", "--resolve"],
+        &["-r", "-c", "job"],
+        &["-cjob"],
+        &["--cf", "job"],
+        &["-c", "hydra", "--cfg", "job"],
+    ] {
         assert_eq!(printed::<Shop>(same), job);
     }
     assert!(printed::<Shop>(&["--cfg", "tax=0.5"]).contains("tax: 0.5\n"), "what is no part is an override");
@@ -16,7 +25,12 @@ fn cfg_prints_a_part_and_a_section() {
     assert!(hydra.starts_with("hydra:\n  mode: RUN\n") && hydra.contains("      db: server\n"), "{hydra}");
     assert_eq!(printed::<Shop>(&["-c", "all"]), printed::<Shop>(&["-c", "hydra"]) + &job);
     assert_eq!(printed::<Shop>(&["-c", "-p", "db.link"]), "# @package db.link\ntimeout: 1.5\ntries: 3\n");
+    assert_eq!(printed::<Shop>(&["-c", "-p", "db", "-pdb.link"]), printed::<Shop>(&["-c", "-p", "db.link"]));
     assert_eq!(printed::<Shop>(&["-c", "--package", "_global_"]), job);
+    for (key, value) in [("db.port", "5432"), ("log", "False"), ("name", "shop at localhost"), ("tax", "0.19")] {
+        assert_eq!(printed::<Shop>(&["-c", "-p", key]), format!("{value}\n"), "one value stands alone, as in Hydra");
+    }
+    assert!(printed::<Shop>(&["-c", "hydra", "-p", "hydra.run.dir"]).starts_with("outputs/2"));
     assert_eq!(printed::<Shop>(&["-c", "all", "-p", "hydra.job"]), "# @package hydra.job\nname: shop\nchdir: false\n");
 }
 
@@ -54,21 +68,25 @@ fn what_a_compiled_program_cannot_do_is_refused_in_a_sentence() {
         (&["-cp", "x"][..], "--config-path is not there"),
         (&["--experimental-rerun", "x"], "--experimental-rerun is not there"),
         (&["--resolve"], "--resolve goes with --cfg"),
-        (&["-p", "db"], "--package names what --cfg prints; add --cfg"),
         (&["-c", "-p", "nope"], "--package nope names no section of the configuration"),
         (&["-c", "-i"], "--cfg and --info print different things; give one"),
         (&["-i", "-m"], "--info tells about one job; leave -m out"),
         (&["-r", "-m"], "'--run' cannot be used with '--multirun'"),
         (&["-sc"], "--shell-completion takes install=SHELL"),
         (&["-sc", "install=tcsh"], "--shell-completion takes install=SHELL"),
-        (&["--cfg=nope"], "invalid value 'nope' for '--cfg[=<PART>]'"),
+        (&["--cfg=nope"], "--cfg nope: expected one of job, hydra, all"),
+        (&["--cfg", "nope"], "--cfg nope: expected one of job, hydra, all"),
+        (&["-cfg"], "--cfg fg: expected one of job, hydra, all"),
+        (&["--info", "nope"], "--info nope: expected one of all, config,"),
+        (&["--", "tax=0.5", "-c", "job"], "`-c` is not an override"),
+        (&["hydra.mode=multirun"], "hydra.mode is RUN or MULTIRUN, in capitals"),
+        (&["+hydra.job.env_set.A=b"], "write variables of the environment in front of the program"),
         (&["hydra.verbose=true"], "of Hydra's own settings there are hydra.run.dir,"),
         (&["hydra.job.chdir=true"], "a program stays in the folder that it is started in"),
         (&["hydra/launcher=joblib"], "jobs run one after the other here"),
-        (&["hydra.searchpath=[x]"], "Hydra's own settings take one text"),
-        (&["-m", "hydra.run.dir=a,b"], "Hydra's own settings take one text"),
-        (&["hydra.run.dir="], "Hydra's own settings take one text"),
-        (&["~hydra.run.dir"], "Hydra's own settings take one text"),
+        (&["hydra.searchpath=[x]"], "--config-dir DIR names a folder"),
+        (&["-m", "hydra.run.dir=a,b"], "takes one text"),
+        (&["~hydra.run.dir"], "takes one text"),
     ];
     for (args, part) in cases {
         let message = error_of::<Shop>(args);
@@ -103,7 +121,17 @@ fn hydras_settings_name_the_folder_of_a_job() {
     assert!(default.starts_with("multirun") && default.ends_with("0"), "{default:?}");
     assert_eq!(dirs(&["hydra.mode=MULTIRUN", "tax=0.1,0.2"]).len(), 2);
     assert_eq!(jobs::<Shop>(&["hydra.run.dir=r", "tax=0.5"])[0].overrides, ["tax=0.5"]);
-    assert_eq!(dirs(&["hydra.job.chdir=false", "hydra/launcher=basic"]), [None]);
+    assert_eq!(dirs(&["hydra.job.chdir=false", "hydra/launcher=basic", "hydra.output_subdir=null"]), [None]);
+    assert_eq!(dirs(&["hydra.job.chdir=no", "hydra.job.chdir=0", "hydra.job.chdir=null"]), [None]);
+    assert_eq!(dirs(&["hydra.run.dir="])[0].as_deref(), Some(Path::new(".")));
+    assert_eq!(dirs(&["hydra={run:{dir:r}}"])[0].as_deref(), Some(Path::new("r")));
+    let dir = dirs(&["hydra.run.dir='r/${hydra:job.override_dirname}'", "tax=0.5", "db=server"]);
+    assert_eq!(dir[0].as_deref(), Some(Path::new("r/db=server,tax=0.5")));
+    assert_eq!(dirs(&["-m", "hydra.mode=RUN", "tax=0.1,0.2"]).len(), 2, "-m outweighs the mode");
+    assert_eq!(dirs(&["hydra.mode=RunMode.MULTIRUN", "tax=0.1,0.2"]).len(), 2);
+    assert_eq!(dirs(&["hydra.mode=null", "-p", "db"]).len(), 1);
+    let swept = dirs(&["-m", "hydra.sweep.dir=s", "hydra.sweep.subdir=${hydra.job.num}", "tax=0.1,0.2"]);
+    assert_eq!(swept, [Some("s/0".into()), Some("s/1".into())]);
 }
 
 #[test]

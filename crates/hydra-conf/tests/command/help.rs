@@ -1,8 +1,18 @@
 //! The pages that are printed.
 
-use hydra_conf::{Action, help_of};
+use hydra_conf::{Action, Package, Root, help_of};
 
 use crate::{Bare, Shop, parse, printed};
+
+hydra_conf::section! {
+    /// No settings at all.
+    pub struct Keyless {}
+}
+
+impl Root for Keyless {
+    const FILE: &'static str = "keyless";
+    const PACKAGE: Package = Package { version: "1", files: &[] };
+}
 
 /// The help page with every gap one space wide: terminals differ in width.
 fn help(args: &[&str]) -> String {
@@ -50,6 +60,18 @@ fn a_program_without_groups_shows_none() {
     let page = printed::<Bare>(&["--help"]);
     assert!(!page.contains("group=option") && !page.contains("Groups:"), "{page}");
     assert!(page.contains("  task=???          what to do\n  link.timeout=1.5  seconds"), "{page}");
+}
+
+/// A program that only has flags.
+#[test]
+fn a_program_without_keys_shows_nothing_about_them() {
+    let page = printed::<Keyless>(&["--help"]);
+    for part in ["--cfg", "--multirun", "OVERRIDE", "Overrides:", "Keys:", "--config-dir"] {
+        assert!(!page.contains(part), "{part} is in {page}");
+    }
+    assert!(page.contains("Usage: shop [FLAGS]\n") && page.contains("--quiet"), "{page}");
+    assert!(!printed::<Bare>(&["--help"]).contains("+key=value"), "its sections are closed");
+    assert!(printed::<Shop>(&["--help"]).contains("+key=value"));
 }
 
 #[test]
