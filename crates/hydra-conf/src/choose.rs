@@ -81,7 +81,11 @@ impl Chosen<'_> {
 
 /// The one option that an override names.
 fn option(item: &Override, options: impl Fn() -> String) -> Result<String, ConfigError> {
-    match item.value() {
+    let value = match item.value() {
+        Some(Element::List(items)) if items.len() == 1 => items.first(), // as good as without brackets
+        value => value,
+    };
+    match value {
         Some(element) if element.text().is_some() => Ok(element.text().unwrap_or_default().to_owned()),
         value => Err(ConfigError::WrongType {
             key: item.key.clone(),
