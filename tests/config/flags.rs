@@ -123,7 +123,7 @@ fn mistakes_in_files_name_the_file() {
         ("model/list.yaml", "- 1\n"),
         ("model/yaml.yaml", "a: [\n"),
         ("model/twice.yaml", "defaults: [default]\nthink_lr: 1\nalpha_value: 2\n"),
-        ("data/number.yaml", "defaults: [default]\ndataset: 2024\n"),
+        ("data/number.yaml", "defaults: [default]\nbatch_size: 1.5\n"),
     ]);
     let cases = [
         ("model=typo", ["typo.yaml", "model.n_layer"]),
@@ -133,7 +133,7 @@ fn mistakes_in_files_name_the_file() {
         ("model=list", ["list.yaml", "key: value"]),
         ("model=yaml", ["yaml.yaml", "line"]),
         ("model=twice", ["twice.yaml", "two names"]),
-        ("data=number", ["number.yaml", "quotes"]),
+        ("data=number", ["number.yaml", "data.batch_size=1.5: expected an integer"]),
     ];
     for (arg, parts) in cases {
         let message = with_dir(&dir, &[arg]).unwrap_err();
