@@ -30,12 +30,11 @@ fn main() {
 fn use_libtorch(named: &Path, libtorch: &Path) {
     let lib = libtorch.join("lib");
     // Separate arguments, because -Wl would split a path at its commas.
-    for arg in ["-Xlinker", "-rpath", "-Xlinker", &lib.to_string_lossy()] {
-        println!("cargo::rustc-link-arg={arg}");
-    }
     // A program in target/PROFILE of a clone that was moved finds the link of that clone, as it stands now.
-    for arg in ["-Xlinker", "-rpath", "-Xlinker", "$ORIGIN/../../.libtorch/lib"] {
-        println!("cargo::rustc-link-arg-bins={arg}");
+    for (whose, folder) in [("", &*lib.to_string_lossy()), ("-bins", "$ORIGIN/../../.libtorch/lib")] {
+        for arg in ["-Xlinker", "-rpath", "-Xlinker", folder] {
+            println!("cargo::rustc-link-arg{whose}={arg}");
+        }
     }
     export("NANOEBM_LIBTORCH", &libtorch.to_string_lossy());
     export("NANOEBM_LIBTORCH_VERSION", &libtorch_version(named));

@@ -15,7 +15,7 @@
 //! modelling this is known as dynamic evaluation (Mikolov et al., 2010; Krause et al., 2018, whose preconditioner this is), lately
 //! as test-time training (Sun et al., 2020). It remembers text beyond the window, which no frozen table of energies does.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use tch::{Kind, Tensor, no_grad};
 
@@ -108,36 +108,33 @@ impl<'a> FastWeights<'a> {
     }
 
     /// Shows `look` what the weights as they stand read in a chunk, idx (B, T) and targets (B, A); then the weights descend the energy of
-    /// its text.
+    /// its text. Gives the mean NLL of the chunk in nats per character, as it was scored.
     ///
     /// # Errors
     /// If a step is so long that weights become NaN or infinity.
-    pub fn read(&mut self, idx: &Tensor, targets: &Tensor, look: impl FnMut(&Reading)) -> Result<(), Diverged> {
-        let energy = TextEnergy { weights: self, idx, targets, look: RefCell::new(Some(look)) };
+    pub fn read(&mut self, idx: &Tensor, targets: &Tensor, look: impl FnMut(&Reading)) -> Result<f64, Diverged> {
+        let energy =
+            TextEnergy { weights: self, idx, targets, look: RefCell::new(Some(look)), scored: Cell::new(f64::NAN) };
         let s = self.settings;
         let noise = if s.context_noise > 0.0 { Noise::Constant(s.context_noise) } else { Noise::Off };
         let descent = Descent { noise, ..Descent::new(s.context_steps, self.step_size.shallow_clone()) };
         let theta = no_grad(|| descend(&energy, self.theta.shallow_clone(), &descent)).x;
-        if energy.look.take().is_some() || theta.isfinite().all().int64_value(&[]) == 0 {
+        let nll = energy.scored.get();
+        if !nll.is_finite() || theta.isfinite().all().int64_value(&[]) == 0 {
             self.forget();
             return Err(Diverged { alpha: s.context_alpha.unwrap_or_default() });
         }
         self.theta = theta;
         self.put(&self.theta);
-        Ok(())
+        Ok(nll)
     }
 
-    /// [`FastWeights::read`], for the mean NLL of the chunk in nats per character as it was scored.
+    /// [`FastWeights::read`] where nobody looks.
     ///
     /// # Errors
     /// As [`FastWeights::read`].
     pub fn score(&mut self, idx: &Tensor, targets: &Tensor) -> Result<f64, Diverged> {
-        let (ebm, steps, pass) = (self.ebm, self.thinking_steps(), self.pass);
-        let mut nll = f64::NAN;
-        self.read(idx, targets, |reading| {
-            nll = cross_entropy(&ebm.predict(reading, steps, pass), targets).double_value(&[]);
-        })?;
-        Ok(nll)
+        self.read(idx, targets, |_| {})
     }
 
     /// Steps of thinking behind the prediction whose likelihood is descended: System 1's of an expected energy, which thinking does not
@@ -194,8 +191,10 @@ struct TextEnergy<'a, 'b, F> {
     weights: &'a FastWeights<'b>,
     idx: &'a Tensor,
     targets: &'a Tensor,
-    /// Called with the first reading, which is that before any step; left here where that holds NaN or infinity
+    /// Called with the first reading, which is that before any step, where it holds no NaN and no infinity
     look: RefCell<Option<F>>,
+    /// The mean NLL of that reading
+    scored: Cell<f64>,
 }
 
 impl<F: FnMut(&Reading)> Energy for TextEnergy<'_, '_, F> {
@@ -213,10 +212,11 @@ impl<F: FnMut(&Reading)> Energy for TextEnergy<'_, '_, F> {
             let through = Pass { second_order: true, ..*pass }; // thinking itself descends
             let logits = ebm.predict(&reading, self.weights.thinking_steps(), through);
             let nll = cross_entropy(&logits, self.targets);
-            if nll.double_value(&[]).is_finite()
-                && let Some(mut look) = self.look.borrow_mut().take()
-            {
-                no_grad(|| look(&reading.detach()));
+            if let Some(mut look) = self.look.borrow_mut().take() {
+                self.scored.set(nll.double_value(&[]));
+                if self.scored.get().is_finite() {
+                    no_grad(|| look(&reading.detach()));
+                }
             }
             let tensors: Vec<&Tensor> = params.iter().map(|p| &p.tensor).collect();
             let grads = Tensor::run_backward(&[&nll], &tensors, false, false);

@@ -11,7 +11,7 @@ use crate::eval::in_training::{histograms, mean_nll, text};
 use crate::fs::sync_dir;
 use crate::metrics::{Metrics, row};
 use crate::nn::optim::learning_rate;
-use crate::run::dir::{self, RunDir};
+use crate::run::dir::RunDir;
 use crate::run::profile::Profile;
 use crate::run::recovery::{Recovery, Verdict};
 use crate::run::state::State;
@@ -134,10 +134,7 @@ impl Run {
     fn set_up(config: &Config, overrides: &[String], one_of_several: bool, at: Option<&Path>) -> Result<Self, Error> {
         let (state, start) = State::new(config)?;
         let own = start.checkpoint.as_deref().filter(|_| !one_of_several && !start.apart);
-        let own = own.and_then(|path| dir::of_checkpoint(path, at.and_then(dir::parent).unwrap_or(&config.out_dir)));
-        let existing = own.filter(|own| at.is_none_or(|at| own.file_name() == at.file_name()));
-        let new = || at.map_or_else(|| RunDir::create(&config.out_dir), RunDir::create_at);
-        let run_dir = existing.map_or_else(new, RunDir::take_over)?;
+        let run_dir = RunDir::open(own, &config.out_dir, at)?;
         let opened = run_dir
             .describe(&state.config, overrides)
             .map_err(Error::from)

@@ -161,6 +161,11 @@ impl ModelConfig {
         Section::set(self, "model", own, value)
     }
 
+    /// Whether the step size of thinking is among some overrides.
+    pub fn names_alpha(overrides: &ModelOverrides) -> bool {
+        overrides.keys().any(|key| key.ends_with("alpha_value") || key.ends_with("think_lr"))
+    }
+
     /// Applies the `model.*` overrides given to `sample` or `eval`, then checks the whole.
     pub fn apply(&mut self, overrides: &ModelOverrides) -> Result<(), ConfigError> {
         for (key, value) in overrides {

@@ -77,7 +77,9 @@ pub fn measure(
             }
         };
         match &mut fast {
-            Some(fast) => fast.read(&idx, &targets, score)?,
+            Some(fast) => {
+                fast.read(&idx, &targets, score)?;
+            }
             None => no_grad(|| score(&ebm.read_for(&idx, &targets, pass))),
         }
         progress(idx.size()[0] as u64);

@@ -6,7 +6,7 @@ use tch::{Device, Kind, Tensor, no_grad};
 
 use crate::checkpoint::provenance::short;
 use crate::checkpoint::{Checkpoint, CheckpointFault, find};
-use crate::config::{FastWeightsConfig, FromConfig, ModelOverrides};
+use crate::config::{FastWeightsConfig, FromConfig, ModelConfig, ModelOverrides};
 use crate::data::addition::Addition;
 use crate::data::{Corpus, Vocab};
 use crate::ebm::Ebm;
@@ -50,7 +50,7 @@ pub fn load(from: &FromConfig, overrides: &ModelOverrides, device: Device) -> Re
     checkpoint.load_model(&ebm)?;
     check_outputs(&checkpoint, &ebm)?;
     // The file's alpha is a tensor; one given by name wins over it.
-    if overrides.keys().any(|key| key.ends_with("alpha_value") || key.ends_with("think_lr")) {
+    if ModelConfig::names_alpha(overrides) {
         ebm.set_alpha(config.alpha_value);
     }
     let made_by = checkpoint.ours.as_ref().map(|extra| format!(", made by {}", extra.made_by));

@@ -22,6 +22,18 @@ pub struct RunDir {
 }
 
 impl RunDir {
+    /// The directory of this checkpoint, where that is a run's own under `out_dir`; else a new one. A run `at` a place is there and
+    /// nowhere else.
+    pub fn open(checkpoint: Option<&Path>, out_dir: &Path, at: Option<&Path>) -> Result<Self, Error> {
+        let runs = at.and_then(parent).unwrap_or(out_dir);
+        let own = checkpoint.and_then(|checkpoint| of_checkpoint(checkpoint, runs));
+        match (own.filter(|own| at.is_none_or(|at| own.file_name() == at.file_name())), at) {
+            (Some(own), _) => Self::take_over(own),
+            (None, Some(at)) => Self::create_at(at),
+            (None, None) => Self::create(out_dir),
+        }
+    }
+
     /// Makes `run_YYYYMMDD_HHMMSS` under `out_dir`; a second run in the same second gets `_2`, and so on.
     pub fn create(out_dir: &Path) -> Result<Self, Error> {
         make_folder(out_dir)?;
@@ -32,7 +44,7 @@ impl RunDir {
     }
 
     /// Makes this directory, which must not be there yet.
-    pub fn create_at(path: &Path) -> Result<Self, Error> {
+    fn create_at(path: &Path) -> Result<Self, Error> {
         if let Some(parent) = parent(path) {
             make_folder(parent)?;
         }
@@ -89,7 +101,7 @@ pub fn parent(path: &Path) -> Option<&Path> {
 }
 
 /// The directory of a checkpoint, where it is a run's own under `out_dir`.
-pub fn of_checkpoint(checkpoint: &Path, out_dir: &Path) -> Option<PathBuf> {
+fn of_checkpoint(checkpoint: &Path, out_dir: &Path) -> Option<PathBuf> {
     let dir = checkpoint.parent()?;
     let runs = dir.canonicalize().ok()?.parent()?.to_owned();
     (dir.join("metrics.jsonl").is_file() && out_dir.canonicalize().ok()? == runs).then(|| dir.to_owned())

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::program::load::load;
 
 /// The pictures of `mode=all`, in the order of the page.
-const ALL: [VizMode; 8] = [
+pub const ALL: [VizMode; 8] = [
     VizMode::Landscape,
     VizMode::Bowl,
     VizMode::Gap,

@@ -4,7 +4,7 @@
 //! pictures take the smallest one of a ladder with which the energy falls by 85 % of what it can fall: far enough for a path to bend,
 //! and not so far that it jumps to its end.
 
-use crate::config::VizConfig;
+use crate::config::{ModelConfig, VizConfig};
 use crate::ebm::Ebm;
 
 /// Rungs of the ladder: 1, 2, 5, 10, … times the trained step size, up to a million times.
@@ -30,8 +30,7 @@ impl StepSize {
         // As it was written, without the digits that float32 lacks.
         let alpha = ebm.alpha.double_value(&[]);
         let own = (alpha as f32).to_string().parse().unwrap_or(alpha);
-        let named = |key: &String| key.ends_with("alpha_value") || key.ends_with("think_lr");
-        if config.trained_alpha || config.model.keys().any(named) {
+        if config.trained_alpha || ModelConfig::names_alpha(&config.model) {
             return Self { shown: own, own };
         }
         let on = |shown: f64| Self { shown, own }.during(ebm, &path);

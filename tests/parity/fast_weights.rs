@@ -197,7 +197,9 @@ fn decay_keeps_the_weights_near_the_trained_ones() {
     let run = |decay: f64, order: &[usize]| {
         let settings = FastWeightsConfig { context_decay: decay, ..settings() };
         let mut fast = FastWeights::new(&ebm, &golden.checkpoint(), settings, Kind::Float).unwrap();
-        order.iter().for_each(|&i| fast.read(&chunks[i].0, &chunks[i].1, |_| {}).unwrap());
+        for &i in order {
+            fast.score(&chunks[i].0, &chunks[i].1).unwrap();
+        }
         let after = weights(&ebm);
         fast.forget();
         after

@@ -8,23 +8,16 @@ use nanoebm::eval::table::Measured;
 use nanoebm::metrics::Row;
 use nanoebm::viz::compared;
 use nanoebm::viz::draw::Picture;
-use nanoebm::viz::gallery::gallery;
+use nanoebm::viz::gallery::{ALL, gallery};
 use serde_json::json;
 use tempfile::TempDir;
 
 use super::generator::alone;
 
-const MODES: [VizMode; 9] = [
-    VizMode::Landscape,
-    VizMode::Bowl,
-    VizMode::Gap,
-    VizMode::Trajectories,
-    VizMode::Positions,
-    VizMode::Negatives,
-    VizMode::Training,
-    VizMode::Context,
-    VizMode::Report,
-];
+/// Those of the page, and the one that is not on it.
+fn modes() -> impl Iterator<Item = VizMode> {
+    ALL.into_iter().chain([VizMode::Context])
+}
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
@@ -73,7 +66,7 @@ fn pictures(config: &VizConfig, mode: VizMode) -> Vec<(String, Vec<String>, Stri
 /// Every picture of a configuration has its place for each text.
 fn lie_well(config: &VizConfig, what: &str) {
     let mut stems = Vec::new();
-    for mode in MODES {
+    for mode in modes() {
         for (stem, clashes, narrow) in pictures(config, mode) {
             assert_eq!(clashes, [""; 0], "{what}: {stem}");
             assert_eq!(narrow.is_empty(), stem == "report", "{stem}: for a phone too");

@@ -7,15 +7,16 @@ for each line, a list of jobs with the values that differ from the start, or nul
 import json
 import sys
 from dataclasses import field, make_dataclass
+from pathlib import Path
 from typing import Optional
 
 from hydra import compose, initialize_config_dir
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_store import ConfigStore
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.types import RunMode
 from omegaconf import OmegaConf
+
+# The crate's own judge of command lines.
+sys.path.append(str(Path(__file__).parents[2] / "crates/hydra-conf/tests/hydra"))
+from judge import jobs, leaves  # noqa: E402
 
 
 def schema(name, tree):
@@ -30,28 +31,14 @@ def schema(name, tree):
     return make_dataclass(name, fields)
 
 
-def leaves(tree, prefix=""):
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            yield from leaves(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
-
-
 def job(overrides, start):
     values = leaves(OmegaConf.to_container(compose("program", overrides), resolve=True))
     return {key: value for key, value in values if start[key] != value}
 
 
-def jobs(line, start):
+def answer(line, start):
     try:
-        if line[0] != "-m":
-            return [job(line, start)]
-        loader = GlobalHydra.instance().config_loader()
-        loader.load_configuration("program", line[1:], RunMode.MULTIRUN)
-        parsed = OverridesParser.create(config_loader=loader).parse_overrides(line[1:])
-        (batch,) = BasicSweeper.split_arguments(parsed, None)
-        return [job(one, start) for one in batch]
+        return [job(one, start) for one in jobs(line)]
     except Exception:  # whatever Hydra says no with
         return None
 
@@ -66,4 +53,4 @@ store.store(name="schema", node=whole)
 for group in groups:
     store.store(group=group, name="default", node=whole.__annotations__[group])
 with initialize_config_dir(request["conf"], job_name="train", version_base="1.3"):
-    print(json.dumps([jobs(line, dict(leaves(start))) for line in request["lines"]]))
+    print(json.dumps([answer(line, dict(leaves(start))) for line in request["lines"]]))

@@ -76,16 +76,21 @@ def configuration(overrides):
     return {key: value for key, value in values if START.get(key, key) != value}
 
 
+def jobs(line):
+    """The overrides of each job of a command line."""
+    if line[:1] != ["-m"]:
+        return [line]
+    loader = GlobalHydra.instance().config_loader()
+    loader.load_configuration("program", line[1:], hydra.types.RunMode.MULTIRUN)
+    parsed = OverridesParser.create(config_loader=loader).parse_overrides(line[1:])
+    (batch,) = BasicSweeper.split_arguments(parsed, None)
+    return batch
+
+
 def answer(line):
     """The jobs of a command line, or why there are none."""
     try:
-        if line[:1] != ["-m"]:
-            return [configuration(line)]
-        loader = GlobalHydra.instance().config_loader()
-        loader.load_configuration("program", line[1:], hydra.types.RunMode.MULTIRUN)
-        parsed = OverridesParser.create(config_loader=loader).parse_overrides(line[1:])
-        (batch,) = BasicSweeper.split_arguments(parsed, None)
-        return [configuration(job) for job in batch]
+        return [configuration(job) for job in jobs(line)]
     except Exception as error:  # whatever Hydra says no with
         reason = error.__cause__ or error
         return {"refused": (str(reason).splitlines() or [type(reason).__name__])[0]}
