@@ -24,11 +24,33 @@ impl FileError {
     }
 }
 
+/// The folder that a path stands in.
+pub fn parent(path: &Path) -> Option<&Path> {
+    path.parent().map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent })
+}
+
 /// Makes a folder, and those it stands in, where they are not there yet.
 pub fn make_folder(path: &Path) -> Result<(), FileError> {
-    let file = |e: &io::Error| e.kind() == io::ErrorKind::AlreadyExists; // what stands there is no folder
-    let plainer = |e| if file(&e) { io::Error::other("it is a file, and a folder is needed") } else { e };
-    fs::create_dir_all(path).map_err(plainer).map_err(FileError::at(path))
+    let in_the_way = |e: &io::Error| e.kind() == io::ErrorKind::AlreadyExists; // what stands there is no folder
+    fs::create_dir_all(path).map_err(|e| if in_the_way(&e) { no_folder() } else { e }).map_err(FileError::at(path))
+}
+
+/// An error where files cannot go into `folder`, which need not exist yet: asked before the work, and without touching the disk.
+/// What only writing shows (another user's folder, a full disk) is found later.
+pub fn check_folder(folder: &Path) -> Result<(), FileError> {
+    let absolute = std::path::absolute(folder).map_err(FileError::at(folder))?;
+    let existing = absolute.ancestors().find(|path| path.exists()).unwrap_or(&absolute);
+    let metadata = fs::metadata(existing).map_err(FileError::at(existing))?;
+    let source = match (metadata.is_dir(), metadata.permissions().readonly()) {
+        (false, _) => no_folder(),
+        (true, true) => io::ErrorKind::PermissionDenied.into(),
+        (true, false) => return Ok(()),
+    };
+    Err(FileError { path: folder.to_owned(), source })
+}
+
+fn no_folder() -> io::Error {
+    io::Error::other("it is a file, and a folder is needed")
 }
 
 /// Writes a sibling, flushes it to the disk and renames it over `path`, so that a crash leaves the old file or the new one.

@@ -10,11 +10,12 @@ use nanoebm::eval::compare::{Comparison, Contender, compare, shared_block_size};
 use nanoebm::eval::measure::Prediction;
 use nanoebm::eval::table;
 use nanoebm::eval::windows::{Windows, check_scored};
+use nanoebm::fs::check_folder;
 use nanoebm::nn::pass::kind;
 use nanoebm::program::load::{Loaded, load};
 use nanoebm::program::{self, Output};
 use nanoebm::viz::compared::picture;
-use nanoebm::viz::draw::output::{check_folder, write};
+use nanoebm::viz::draw::output::write;
 
 const PROGRAM: Program = Program {
     name: "compare",

@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 
 use nanoebm::config::{Job, Program, VizConfig};
+use nanoebm::fs::check_folder;
 use nanoebm::program;
-use nanoebm::viz::draw::output::{check_folder, write};
+use nanoebm::viz::draw::output::write;
 use nanoebm::viz::gallery::gallery;
 
 const PROGRAM: Program =

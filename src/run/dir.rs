@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::{Config, to_yaml};
 use crate::error::Error;
-use crate::fs::{FileError, make_folder, make_new, write_atomically};
+use crate::fs::{FileError, make_folder, make_new, parent, write_atomically};
 
 /// The file whose lock says that a trainer is at work. It stays: removed, it could be locked twice.
 const LOCK: &str = ".lock";
@@ -93,11 +93,6 @@ impl RunDir {
             let _ = fs::remove_dir_all(&self.path);
         }
     }
-}
-
-/// The directory that a path stands in.
-pub fn parent(path: &Path) -> Option<&Path> {
-    path.parent().map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent })
 }
 
 /// The directory of a checkpoint, where it is a run's own under `out_dir`.

@@ -8,6 +8,7 @@ use super::{bowl, contours, fast_weights, gap, index, negatives, positions, repo
 use crate::config::{VizConfig, VizMode};
 use crate::device;
 use crate::error::Error;
+use crate::fs::parent;
 use crate::program::load::load;
 
 /// The pictures of `mode=all`, in the order of the page.
@@ -73,7 +74,7 @@ fn draw(studio: &Studio, mode: VizMode) -> Result<Vec<Picture>, Error> {
         VizMode::Negatives => negatives::picture(studio)?,
         VizMode::Context => fast_weights::picture(studio)?,
         VizMode::Report => report::picture(studio)?,
-        VizMode::Training => training::picture(config, studio.loaded.checkpoint.path.parent())?,
+        VizMode::Training => training::picture(config, parent(&studio.loaded.checkpoint.path))?,
         VizMode::All => return Err(Error::Request(format!("mode={mode} has nothing to look at"))), // it is not a picture
     };
     Ok(vec![picture])

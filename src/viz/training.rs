@@ -11,7 +11,7 @@ use super::draw::style::{self, INK, LABEL, SOFT, px, text};
 use super::draw::{Area, Axis, Dash, DrawError, Picture, Sample, Sheet, Table, legend, line, panel, range_of};
 use crate::config::VizConfig;
 use crate::error::Error;
-use crate::run::dir;
+use crate::fs::parent;
 use crate::tracking::read_rows;
 
 /// One quantity of a panel: its key, its name, and how its line is broken.
@@ -74,7 +74,7 @@ fn asked_for(config: &VizConfig, checkpoint_dir: Option<&Path>) -> Result<Vec<Pa
             None => Ok(dirs),
         };
     }
-    let given = config.from.checkpoint.as_deref().and_then(dir::parent);
+    let given = config.from.checkpoint.as_deref().and_then(parent);
     let own = [checkpoint_dir, given].into_iter().flatten().find(|dir| metrics_of(dir).is_file());
     let modified = |dir: &PathBuf| std::fs::metadata(metrics_of(dir)).and_then(|m| m.modified()).ok();
     let entries = std::fs::read_dir(&config.from.out_dir).into_iter().flatten().flatten().map(|entry| entry.path());

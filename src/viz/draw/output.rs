@@ -12,7 +12,7 @@ use super::words::DrawError;
 use crate::config::PictureFormat;
 use crate::error::Error;
 use crate::eval::table;
-use crate::fs::{FileError, make_folder, write_atomically};
+use crate::fs::{make_folder, write_atomically};
 
 /// One picture with its numbers, drawn and not yet written.
 #[derive(Debug)]
@@ -109,20 +109,6 @@ impl Table {
     pub fn row(&mut self, cells: &[&dyn Display]) {
         self.0.push(cells.iter().map(ToString::to_string).collect());
     }
-}
-
-/// An error where files cannot go into `folder`, which need not exist yet: asked before the work, and without touching the disk.
-/// What only writing shows (another user's folder, a full disk) is found later.
-pub fn check_folder(folder: &Path) -> Result<(), Error> {
-    let absolute = std::path::absolute(folder).map_err(FileError::at(folder))?;
-    let existing = absolute.ancestors().find(|path| path.exists()).unwrap_or(&absolute);
-    let metadata = std::fs::metadata(existing).map_err(FileError::at(existing))?;
-    let refusal = match (metadata.is_dir(), metadata.permissions().readonly()) {
-        (false, _) => std::io::ErrorKind::NotADirectory,
-        (true, true) => std::io::ErrorKind::PermissionDenied,
-        (true, false) => return Ok(()),
-    };
-    Err(FileError { path: folder.to_owned(), source: refusal.into() }.into())
 }
 
 /// Writes the files of a picture into `folder`, each whole or not at all, and says which.
