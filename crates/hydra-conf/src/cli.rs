@@ -8,14 +8,14 @@ use clap::parser::ValuesRef;
 use clap::{ArgMatches, Command};
 
 use crate::completion::{self, Request};
-use crate::compose::{Job, compose, job};
+use crate::compose::{Job, compose};
 use crate::error::ConfigError;
 use crate::files::Files;
 use crate::launch::Launch;
 use crate::overrides::Override;
 use crate::root::Root;
 use crate::schema::Schema;
-use crate::value::to_yaml;
+use crate::value::{Value, to_yaml};
 use crate::{flags, help, info, interpolate};
 
 /// What a program tells about itself.
@@ -96,14 +96,17 @@ pub fn parse<T: Root>(
     let overrides = overrides?;
     if let Some(topic) = text("info") {
         let composed = compose::<T>(&files, &overrides, &launch)?;
-        let job = to_yaml(&job::<T>(&files, &overrides, &launch)?.config);
+        let job = to_yaml(&composed.job::<T>(&known, &overrides)?.config);
         return Ok(Action::Print(info::page(topic, &files, &composed, &job)));
     }
     let runs = runs(&files, overrides, &launch)?;
-    let jobs = runs.iter().map(|(run, launch)| job(&files, run, launch)).collect::<Result<Vec<Job<T>>, _>>()?;
+    let jobs = runs.iter().map(|(run, launch)| {
+        let composed = compose::<T>(&files, run, launch)?;
+        Ok((composed.job(&known, run)?, composed.hydra))
+    });
+    let jobs = jobs.collect::<Result<Vec<(Job<T>, Value)>, ConfigError>>()?;
     if let Some(part) = text("cfg") {
-        let documents = runs.iter().zip(&jobs).enumerate().map(|(number, ((run, launch), job))| {
-            let hydra = compose::<T>(&files, run, launch)?.hydra;
+        let documents = jobs.into_iter().enumerate().map(|(number, (job, hydra))| {
             let text = info::configuration(part, text("package"), hydra, serde_yaml::to_value(&job.config)?)?;
             let head = format!("# job {number}: {}\n", job.overrides.join(" "));
             Ok(if launch.multirun() { head + &text } else { text })
@@ -112,6 +115,7 @@ pub fn parse<T: Root>(
     }
     let given = program.flags.iter().map(|(name, _)| *name);
     let flags = Flags(given.filter(|name| matches.get_flag(name)).collect());
+    let jobs = jobs.into_iter().map(|(job, _)| job).collect();
     Ok(Action::Run { jobs, multirun: launch.multirun(), flags })
 }
 

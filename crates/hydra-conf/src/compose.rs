@@ -50,13 +50,14 @@ pub(crate) struct Composed {
     pub laid: Vec<(String, String)>,
 }
 
-/// Composes the configuration of one job.
-pub(crate) fn job<T: Root>(files: &Files, overrides: &[Override], launch: &Launch) -> Result<Job<T>, ConfigError> {
-    let Composed { tree, notices, dir, laid, .. } = compose::<T>(files, overrides, launch)?;
-    let config: T = build(files.known, &tree, &laid)?;
-    config.relations()?;
-    let overrides = overrides.iter().map(Override::to_string).collect();
-    Ok(Job { config, overrides, notices, dir })
+impl Composed {
+    /// The job of these values, which `overrides` led to.
+    pub fn job<T: Root>(&self, known: &Schema, overrides: &[Override]) -> Result<Job<T>, ConfigError> {
+        let config: T = build(known, &self.tree, &self.laid)?;
+        config.relations()?;
+        let overrides = overrides.iter().map(Override::to_string).collect();
+        Ok(Job { config, overrides, notices: self.notices.clone(), dir: self.dir.clone() })
+    }
 }
 
 /// Lays what was typed over what the files say.
@@ -399,5 +400,6 @@ pub fn composed<T: Root>(overrides: &[&str]) -> Result<T, ConfigError> {
     let known = T::schema();
     let files = Files::new(None, T::PACKAGE.files, T::FILE, &known)?;
     let overrides = overrides.iter().map(|arg| Override::parse(arg)).collect::<Result<Vec<_>, _>>()?;
-    job(&files, &overrides, &Launch::new(T::FILE, T::FILE)).map(|job| job.config)
+    let composed = compose::<T>(&files, &overrides, &Launch::new(T::FILE, T::FILE))?;
+    composed.job(&known, &overrides).map(|job| job.config)
 }

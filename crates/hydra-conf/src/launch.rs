@@ -158,9 +158,9 @@ impl Launch {
         ];
         tree.extend(facts.map(|(name, value)| (format!("hydra.{name}"), value)));
         let own = GROUPS.iter().map(|(group, option)| (format!("hydra/{group}"), Value::from(*option)));
-        let groups =
-            choices.iter().map(|(group, option)| (group.clone(), option.as_deref().map_or(Value::Null, Value::from)));
-        tree.extend(own.chain(groups).map(|(group, option)| (format!("hydra.runtime.choices.{group}"), option)));
+        tree.extend(
+            own.chain(options(choices)).map(|(group, option)| (format!("hydra.runtime.choices.{group}"), option)),
+        );
         tree
     }
 
@@ -191,10 +191,7 @@ impl Launch {
             Value::Mapping(pairs.into_iter().map(|(key, value)| (Value::from(key), value)).collect())
         };
         let text = |name: &str| tree.get(name).cloned().unwrap_or_default();
-        let choices: Mapping = choices
-            .iter()
-            .map(|(group, option)| (Value::from(group.as_str()), option.as_deref().map_or(Value::Null, Value::from)))
-            .collect();
+        let choices: Mapping = options(choices).map(|(group, option)| (Value::from(group), option)).collect();
         map(vec![
             ("mode", Value::from(self.mode_name())),
             ("job", map(vec![("name", text("hydra.job.name")), ("chdir", false.into())])),
@@ -207,6 +204,11 @@ impl Launch {
     fn mode_name(&self) -> &'static str {
         if self.multirun() { "MULTIRUN" } else { "RUN" }
     }
+}
+
+/// The option of each group as a value.
+fn options(choices: &[Group]) -> impl Iterator<Item = (String, Value)> {
+    choices.iter().map(|(group, option)| (group.clone(), option.as_deref().map_or(Value::Null, Value::from)))
 }
 
 const ONE_TEXT: &str = "this setting of Hydra's takes one text, as in hydra.run.dir=FOLDER";
