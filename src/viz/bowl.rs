@@ -116,8 +116,9 @@ pub fn picture(studio: &Studio) -> Result<Picture, Error> {
     let picture = picture.draw(studio.config.format, &summary, |sheet| panels(sheet, &bowl, &shown))?;
     let mut picture = picture.numbers(&bowl, table)?;
     let frames = frames(&bowl, &summary)?;
-    picture.clashes.extend(frames.iter().flat_map(|(figure, _)| figure.clashes()));
-    Ok(picture.file("gif", gif(&frames)?))
+    let animation = gif(&frames)?;
+    picture.drawings.extend(frames.into_iter().map(|(figure, _)| figure));
+    Ok(picture.file("gif", animation))
 }
 
 /// So many steps, spread evenly, the first and the last among them.

@@ -49,7 +49,8 @@ pub fn gallery(
                 tell(&notes[notes.len() - 1]);
             }
             drawn => {
-                for picture in drawn?.into_iter().map(Picture::with_narrow) {
+                for picture in drawn? {
+                    let picture = picture.with_narrow()?;
                     done(&picture)?;
                     entries.push(Entry::of(&picture));
                 }

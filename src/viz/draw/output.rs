@@ -25,17 +25,17 @@ pub struct Picture {
     pub reading: String,
     /// Name and content of each file
     pub files: Vec<(String, Vec<u8>)>,
-    /// The same image for a narrow page, such as a phone's
-    pub narrow: Option<(String, Vec<u8>)>,
-    /// Where text leaves a drawing or meets other text; tests want none
-    pub clashes: Vec<String>,
+    /// The same image for a narrow page, such as a phone's, not yet in its format
+    pub narrow: Option<(PictureFormat, Figure)>,
+    /// What was drawn for its files
+    pub drawings: Vec<Figure>,
 }
 
 impl Picture {
     /// A picture without files.
     pub fn new(stem: &str, title: &str, reading: &str) -> Self {
         let [stem, title, reading] = [stem, title, reading].map(str::to_owned);
-        Self { stem, title, reading, files: Vec::new(), narrow: None, clashes: Vec::new() }
+        Self { stem, title, reading, files: Vec::new(), narrow: None, drawings: Vec::new() }
     }
 
     /// Adds a file.
@@ -65,27 +65,33 @@ impl Picture {
     ) -> Result<Self, Error> {
         let [page, phone] = [PAGE, PHONE].map(|width| Figure::draw(width, words, &paint));
         let (page, phone) = (page?, phone?);
-        self.clashes.extend([&page, &phone].into_iter().flat_map(Figure::clashes));
-        let svg = |figure: &Figure| figure.svg(&self.title, &self.reading).into_bytes();
-        let narrow = |extension: &str, bytes: Vec<u8>| Some((format!("{}_narrow.{extension}", self.stem), bytes));
-        match format {
-            PictureFormat::Png => {
-                self.narrow = narrow("png", phone.png()?);
-                Ok(self.file("png", page.png()?))
-            }
-            PictureFormat::Svg | PictureFormat::Both => {
-                let (image, png) = (svg(&page), (format == PictureFormat::Both).then(|| page.png()).transpose()?);
-                self.narrow = narrow("svg", svg(&phone));
-                let with_png = png.into_iter().fold(self, |picture, png| picture.file("png", png));
-                Ok(with_png.file("svg", image))
-            }
+        if format != PictureFormat::Svg {
+            self = self.file("png", page.png()?);
         }
+        if format != PictureFormat::Png {
+            let svg = page.svg(&self.title, &self.reading);
+            self = self.file("svg", svg.into_bytes());
+        }
+        self.narrow = Some((format, phone));
+        self.drawings.push(page);
+        Ok(self)
     }
 
     /// The same with the image for narrow pages among its files.
-    pub fn with_narrow(mut self) -> Self {
-        self.files.extend(self.narrow.clone());
-        self
+    pub fn with_narrow(mut self) -> Result<Self, Error> {
+        if let Some((format, phone)) = &self.narrow {
+            let (extension, bytes) = match format {
+                PictureFormat::Png => ("png", phone.png()?),
+                PictureFormat::Svg | PictureFormat::Both => ("svg", phone.svg(&self.title, &self.reading).into_bytes()),
+            };
+            self.files.push((format!("{}_narrow.{extension}", self.stem), bytes));
+        }
+        Ok(self)
+    }
+
+    /// Where text leaves a drawing or meets other text; tests want none.
+    pub fn clashes(&self) -> Vec<String> {
+        self.drawings.iter().chain(self.narrow.iter().map(|(_, phone)| phone)).flat_map(Figure::clashes).collect()
     }
 
     /// Adds the numbers: `values` as JSON and `table` as CSV.
