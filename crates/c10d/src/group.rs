@@ -34,7 +34,7 @@ impl Group {
         let nccl = cuda.then(nccl::open).transpose()?;
         let rendezvous = &store.rendezvous;
         let (rank, size) = (rendezvous.rank, rendezvous.size);
-        let (raw, local, prefix) = (Arc::clone(&store.raw), rendezvous.local_address(), rendezvous.prefix());
+        let (raw, local, prefix) = (Arc::clone(&store.raw), rendezvous.local_address(), store.prefix.clone());
         let join = move || RawGroup::join(&raw, local.as_deref(), &prefix, (rank, size), timeout, nccl);
         let joined = within(timeout + Duration::from_secs(1), join);
         Ok(Self { raw: Some(joined.map_err(|reason| Error::Join { rank, reason })?), rank, size })
@@ -97,22 +97,22 @@ impl Group {
         self.collective("the copying of a tensor", |raw| raw.broadcast(tensor, root))
     }
 
-    /// Rank 0's bytes, which may be of any length; those of the others are replaced.
+    /// Rank `root`'s bytes, which may be of any length; those of the others are replaced.
     ///
     /// # Errors
     /// As [`Group::sum`].
-    pub fn broadcast_bytes(&self, bytes: &mut Vec<u8>) -> Result<(), Error> {
+    pub fn broadcast_bytes(&self, bytes: &mut Vec<u8>, root: usize) -> Result<(), Error> {
         if self.size == 1 {
             return Ok(());
         }
         let length = Tensor::from_slice(&[bytes.len() as i64]);
-        self.broadcast(&length, 0)?;
+        self.broadcast(&length, root)?;
         bytes.resize(length.int64_value(&[0]) as usize, 0);
         if bytes.is_empty() {
             return Ok(());
         }
         let tensor = Tensor::from_slice(bytes.as_slice());
-        self.broadcast(&tensor, 0)?;
+        self.broadcast(&tensor, root)?;
         let length = bytes.len();
         tensor.copy_data_u8(bytes, length);
         Ok(())

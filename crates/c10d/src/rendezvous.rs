@@ -82,11 +82,6 @@ impl Rendezvous {
         };
         ["0.0.0.0:0", "[::]:0"].into_iter().find_map(way)
     }
-
-    /// What the keys of this start of the job begin with: those of an earlier one are still in the store.
-    pub(crate) fn prefix(&self) -> String {
-        format!("c10d/{}/{}", self.job, self.restarts)
-    }
 }
 
 fn missing(name: &'static str) -> Error {
@@ -128,7 +123,6 @@ mod tests {
         assert!(!first(&[("TORCHELASTIC_USE_AGENT_STORE", "True")]).serves);
         let again = first(&[("TORCHELASTIC_RESTART_COUNT", "3"), ("TORCHELASTIC_RUN_ID", "a")]);
         assert_eq!((again.restarts, again.job.as_str()), (3, "a"));
-        assert_ne!(again.prefix(), first(&[("TORCHELASTIC_RUN_ID", "a")]).prefix());
     }
 
     #[test]

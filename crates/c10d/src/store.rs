@@ -1,31 +1,83 @@
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::error::{Error, silence};
 use crate::ffi::{RawStore, Reason};
 use crate::rendezvous::Rendezvous;
 
-/// The place where the processes meet: values by their keys (c10d's TCPStore). A key is of this start of the job alone.
+/// The place where the processes meet: values by their keys (c10d's TCPStore). A key is of this meeting alone: a store that `torchrun`
+/// holds outlives the processes that it restarts.
 #[derive(Debug, Clone)]
 pub struct Store {
     pub(crate) raw: Arc<RawStore>,
     pub(crate) rendezvous: Rendezvous,
+    pub(crate) prefix: String,
     timeout: Duration,
 }
 
 impl Store {
-    /// Meets the others, or holds the meeting for them. All that is asked of the store has an answer or an error within `timeout`.
+    /// Meets all others, or holds the meeting for them. All that is asked of the store has an answer or an error within `timeout`.
     ///
     /// # Errors
-    /// If nobody holds the meeting, or if whoever listens there does not answer.
+    /// If nobody holds the meeting, if whoever listens there does not answer, or if a process does not come; the message names it.
     pub fn open(rendezvous: &Rendezvous, timeout: Duration) -> Result<Self, Error> {
+        let until = Instant::now() + timeout;
         let (host, port, serves) = (rendezvous.host.clone(), rendezvous.port, rendezvous.serves);
         // A port that is open and says nothing would keep libtorch waiting forever.
         let opened = within(timeout + Duration::from_secs(1), move || RawStore::open(&host, port, serves, timeout));
         let failed = |reason| Error::Meeting { rank: rendezvous.rank, address: rendezvous.address(), reason };
-        Ok(Self { raw: Arc::new(opened.map_err(failed)?), rendezvous: rendezvous.clone(), timeout })
+        let raw = Arc::new(opened.map_err(failed)?);
+        let job = format!("c10d/{}", rendezvous.job);
+        let mut store = Self { raw, rendezvous: rendezvous.clone(), prefix: job, timeout };
+        store.prefix = if rendezvous.rank == 0 { store.call_all(until)? } else { store.answer(until)? };
+        Ok(store)
+    }
+
+    /// Rank 0 begins a meeting with a name of its own, and waits until all have answered to it: their answers to earlier ones may
+    /// still be in the store.
+    fn call_all(&self, until: Instant) -> Result<String, Error> {
+        let name = unique();
+        self.set("meeting", name.as_bytes())?;
+        let mut answers = String::new();
+        for from in 1..self.rendezvous.size {
+            loop {
+                let answer = self.fetch(&format!("answer/{from}"), left(until));
+                let answer = answer.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+                match answer {
+                    Ok(answer) if answer.starts_with(&name) => {
+                        answers += &answer;
+                        break;
+                    }
+                    Ok(_) if Instant::now() < until => thread::sleep(PAUSE),
+                    _ => {
+                        let problem = format!("rank {from} did not come within {} s", self.timeout.as_secs_f64());
+                        self.set(&format!("begins/{name}"), format!("{MISSING}{problem}").as_bytes())?;
+                        return Err(self.lost(problem));
+                    }
+                }
+            }
+        }
+        self.set(&format!("begins/{name}"), answers.as_bytes())?;
+        Ok(format!("{}/{name}", self.prefix))
+    }
+
+    /// The others answer to the newest meeting, until one begins with their own answer.
+    fn answer(&self, until: Instant) -> Result<String, Error> {
+        let own = unique();
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        while Instant::now() < until {
+            let name = text(self.get("meeting", left(until))?);
+            self.set(&format!("answer/{}", self.rendezvous.rank), format!("{name} {own};").as_bytes())?;
+            let begins = self.fetch(&format!("begins/{name}"), left(until).min(10 * PAUSE)).map(text);
+            match begins.as_deref().map(|answers| (answers.contains(&own), answers.strip_prefix(MISSING))) {
+                Ok((true, _)) => return Ok(format!("{}/{name}", self.prefix)),
+                Ok((_, Some(problem))) => return Err(self.lost(problem.to_owned())),
+                _ => thread::sleep(PAUSE),
+            }
+        }
+        Err(self.lost(format!("rank 0 did not come within {} s", self.timeout.as_secs_f64())))
     }
 
     /// Puts a value where every process finds it.
@@ -53,14 +105,42 @@ impl Store {
         self.set(&format!("{name}/{}", self.rendezvous.rank), bytes)?;
         let until = Instant::now() + self.timeout;
         let theirs = |from: usize| {
-            let left = until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
             let missing = |reason| {
                 let what = name.to_owned();
                 Error::Missing { rank: self.rendezvous.rank, what, from, reason }
             };
-            self.fetch(&format!("{name}/{from}"), left).map_err(missing)
+            self.fetch(&format!("{name}/{from}"), left(until)).map_err(missing)
         };
         (0..self.rendezvous.size).map(theirs).collect()
+    }
+
+    /// Those who do not come to a roll call of this name within `wait`, at which all others are called too: after a failure it tells who
+    /// is gone. Where this process is among them, it is cut off from the store itself. A name is good for one use.
+    pub fn absent(&self, name: &str, wait: Duration) -> Vec<usize> {
+        let until = Instant::now() + wait;
+        let here = |rank: usize| format!("{name}/{rank}");
+        let (raw, key) = (Arc::clone(&self.raw), self.key(&here(self.rendezvous.rank)));
+        let _ = within(wait, move || raw.set(&key, b"here")); // told by the next line
+        (0..self.rendezvous.size).filter(|&rank| self.fetch(&here(rank), left(until)).is_err()).collect()
+    }
+
+    /// Puts a value where processes find it that are started again later, as long as `torchrun` holds the store.
+    ///
+    /// # Errors
+    /// If the store is gone.
+    pub fn keep(&self, key: &str, bytes: &[u8]) -> Result<(), Error> {
+        let (raw, key, bytes) = (Arc::clone(&self.raw), self.kept_key(key), bytes.to_vec());
+        within(self.timeout, move || raw.set(&key, &bytes)).map_err(|reason| self.lost(reason))
+    }
+
+    /// What was kept by this start or by an earlier one.
+    pub fn kept(&self, key: &str) -> Option<Vec<u8>> {
+        let (raw, key) = (Arc::clone(&self.raw), self.kept_key(key));
+        within(self.timeout, move || raw.get(&key, PAUSE)).ok()
+    }
+
+    fn kept_key(&self, key: &str) -> String {
+        format!("c10d/{}/kept/{key}", self.rendezvous.job)
     }
 
     fn fetch(&self, key: &str, timeout: Duration) -> Result<Vec<u8>, Reason> {
@@ -69,12 +149,27 @@ impl Store {
     }
 
     fn key(&self, key: &str) -> String {
-        format!("{}/{key}", self.rendezvous.prefix())
+        format!("{}/{key}", self.prefix)
     }
 
     fn lost(&self, reason: Reason) -> Error {
         Error::Meeting { rank: self.rendezvous.rank, address: self.rendezvous.address(), reason }
     }
+}
+
+/// Between two looks at a key that is not yet as it must be.
+const PAUSE: Duration = Duration::from_millis(20);
+/// What stands in the place of answers where not all came.
+const MISSING: &str = "missing: ";
+
+fn left(until: Instant) -> Duration {
+    until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))
+}
+
+/// A word that no other process has.
+fn unique() -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    format!("{:x}-{:x}", now.as_nanos(), std::process::id())
 }
 
 /// What `work` gives, or that it did not end in time; its thread is then left to itself.

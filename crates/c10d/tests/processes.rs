@@ -71,6 +71,7 @@ fn child() {
         "shares" => shares(),
         "stalls" => stalls(),
         "dies" => dies(),
+        "calls the roll" => calls_the_roll(),
         "comes alone" => join().map(drop),
         other => panic!("no case {other}"),
     };
@@ -97,7 +98,7 @@ fn computes() -> Result<(), Error> {
     group.broadcast(&copied, group.size() - 1)?;
     assert_eq!(copied, Tensor::full([4], size - 1.0, all));
     let mut bytes = if group.is_first() { b"from the first".to_vec() } else { Vec::new() };
-    group.broadcast_bytes(&mut bytes)?;
+    group.broadcast_bytes(&mut bytes, 0)?;
     assert_eq!(bytes, b"from the first");
     let gathered = group.gather(&Tensor::full([2, 1], rank, all))?;
     assert_eq!(gathered.size(), [2 * group.size() as i64, 1]);
@@ -112,6 +113,16 @@ fn shares() -> Result<(), Error> {
     let all = store.share("lengths", mine.as_bytes())?;
     assert_eq!(all.iter().map(Vec::len).collect::<Vec<_>>(), (0..rendezvous.size).collect::<Vec<_>>());
     Group::join(&store, TIMEOUT, false)?.barrier() // rank 0 holds the meeting, and stays to the last
+}
+
+/// Rank 1 leaves; the others find out who it was.
+fn calls_the_roll() -> Result<(), Error> {
+    let (store, group) = join()?;
+    if group.rank() == 1 {
+        std::process::abort();
+    }
+    assert_eq!(store.absent("who is there", Duration::from_secs(2)), [1]);
+    Ok(())
 }
 
 fn stalls() -> Result<(), Error> {
@@ -165,10 +176,18 @@ fn one_that_dies_is_an_error_of_the_others_at_once() {
 }
 
 #[test]
+fn who_is_gone_is_found_out() {
+    let ended = run("calls the roll", 3);
+    for rank in [0, 2] {
+        assert_eq!(ended[rank].code, Some(0), "{}", ended[rank].said);
+    }
+}
+
+#[test]
 fn one_that_never_comes_is_an_error() {
     let ended = end(start("comes alone", 0, 2, free_port()));
     assert_eq!(ended.code, Some(3), "{}", ended.said);
-    assert!(ended.said.contains("error: rank 0 cannot join the group: "), "{}", ended.said);
+    assert!(ended.said.contains("rank 1 did not come within 5 s"), "{}", ended.said);
 }
 
 #[test]
