@@ -16,6 +16,7 @@ use nanoebm::model::CausalSelfAttention;
 use nanoebm::nn::optim::AdamW;
 use nanoebm::nn::params::Params;
 use nanoebm::nn::pass::{Pass, Wanted};
+use nanoebm::processes::Processes;
 use tch::{Device, Kind, Tensor, no_grad};
 use torch_pt::{Archive, DType, Object, Storage, TensorRef};
 
@@ -45,6 +46,7 @@ fn refinement(c: &mut Criterion) {
         tolerance: 0.0,
         adaptive: false,
         record: false,
+        processes: Processes::alone(),
     };
     let closed = ExpectedEnergy::plain(&energies);
     let autograd = Autograd { energy: |x: &Tensor| free_energy(x, &energies, 1.0, 0.0), create_graph: false };

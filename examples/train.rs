@@ -28,7 +28,7 @@ fn main() -> anyhow::Result<()> {
     let ebm = Ebm::new(&config.model, Device::Cpu);
     let mut optimizer = AdamW::new(ebm.params(), &config.train, &config.model);
     let mut position = Position::default();
-    let mut batches = Batches::new(&corpus, &config, position, Device::Cpu)?;
+    let mut batches = Batches::new(&corpus, &config, position, Device::Cpu, &ebm.processes)?;
     for step in 0..steps {
         let (idx, targets) = batches.next(&mut position)?; // (B, T) each
         let output = ebm.forward(&idx, &targets, Some(config.model.refine_steps), Pass::train(Kind::Float));

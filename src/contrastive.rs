@@ -27,6 +27,7 @@ use crate::ebm::{Ebm, energy_levels};
 use crate::energy::{self, Descent, ExpectedEnergy, Noise, token_energies};
 use crate::metrics::Metrics;
 use crate::nn::pass::Pass;
+use crate::processes::Processes;
 
 /// Chains that outlive a call, and the sampler's settings.
 #[derive(Debug)]
@@ -52,6 +53,19 @@ pub struct Draw {
     pub restart: Vec<bool>,
 }
 
+impl Draw {
+    /// The choices of rank 0, for all.
+    fn alike(self, processes: &Processes) -> Self {
+        let restart: Vec<i64> = self.restart.into_iter().map(i64::from).collect();
+        let restart = Vec::<i64>::try_from(processes.alike(Tensor::from_slice(&restart))).unwrap_or_default();
+        Self {
+            pick: processes.alike(self.pick),
+            assign: processes.alike(self.assign),
+            restart: restart.into_iter().map(|yes| yes == 1).collect(),
+        }
+    }
+}
+
 /// Negative predictions and the energies that they are judged by.
 #[derive(Debug)]
 pub struct Negatives {
@@ -61,6 +75,8 @@ pub struct Negatives {
     pub energies: Tensor,
     /// All chains of the call before and after their steps (n, T, V)
     path: [Tensor; 2],
+    /// B and n, or where processes share them each one's even share: it may hold more or fewer
+    rows: [f64; 2],
 }
 
 /// Both phases of one call.
@@ -80,7 +96,7 @@ pub struct Phases {
 impl Phases {
     /// `E⁺ − E⁻`, both means over all positions.
     pub fn divergence(&self) -> Tensor {
-        self.positive.mean(Kind::Float) - self.negative.mean(Kind::Float)
+        self.positive.mean(Kind::Float) - self.of_negatives(&self.negative)
     }
 
     /// The divergence, and the mean squares of both phases (Du & Mordatch, 2019): the divergence alone leaves each position's
@@ -98,7 +114,12 @@ impl Phases {
     }
 
     fn mean_squares(&self) -> Tensor {
-        self.positive.square().mean(Kind::Float) + self.negative.square().mean(Kind::Float)
+        self.positive.square().mean(Kind::Float) + self.of_negatives(&self.negative.square())
+    }
+
+    /// The mean over the negatives (B, …).
+    fn of_negatives(&self, x: &Tensor) -> Tensor {
+        mean(x, self.negatives.rows[0])
     }
 
     /// What shows whether it works: both phases, random and System 1's tokens, entropy (nats) and movement of the chains.
@@ -106,11 +127,11 @@ impl Phases {
         let mut metrics = energy_levels(&self.energies, targets);
         metrics.add("cd_loss", &self.divergence());
         metrics.add("energy_data", &self.positive.mean(Kind::Float));
-        metrics.add("energy_negatives", &self.negative.mean(Kind::Float));
+        metrics.add("energy_negatives", &self.of_negatives(&self.negative));
         metrics.add("energy_l2", &self.mean_squares());
-        metrics.add("entropy_negatives", &energy::entropy(&self.negatives.logits).mean(Kind::Float));
+        metrics.add("entropy_negatives", &self.of_negatives(&energy::entropy(&self.negatives.logits)));
         let [before, after] = &self.negatives.path;
-        metrics.add("chain_movement", &(after - before).square().mean(Kind::Float).sqrt());
+        metrics.add_of("chain_movement", &mean(&(after - before).square(), self.negatives.rows[1]), Tensor::sqrt);
         metrics
     }
 }
@@ -133,7 +154,7 @@ impl Contrastive {
 
     /// Both phases for `targets` (B, T), given the energies (B, T, V) of the loss.
     pub fn phases(&mut self, ebm: &Ebm, targets: &Tensor, energies: &Tensor, pass: Pass) -> Phases {
-        let draw = self.draw(targets.size()[0]);
+        let draw = self.draw(targets.size()[0] * ebm.processes.size() as i64).alike(&ebm.processes);
         self.phases_with(ebm, targets, energies, pass, &draw)
     }
 
@@ -155,7 +176,7 @@ impl Contrastive {
         } else {
             token_energies(&energies, targets).detach() // difference 2: only negative energies are trained
         };
-        let negatives = self.negatives(&energies, draw);
+        let negatives = self.negatives(&energies, draw, &ebm.processes);
         let negative = energy::expected_energy(&negatives.logits, &negatives.energies);
         Phases { positive, negative, l2: self.config.contrastive_l2, energies, negatives }
     }
@@ -182,45 +203,59 @@ impl Contrastive {
         }
     }
 
-    /// Moves the chains of this call in `energies` (B, T, V).
-    pub fn negatives(&mut self, energies: &Tensor, draw: &Draw) -> Negatives {
-        let device = energies.device();
-        let (pick, assign) = (draw.pick.to_device(device), draw.assign.to_device(device));
+    /// Moves the chains of this call in `energies` (B, T, V). Where processes share a batch, each has b of its rows and moves those
+    /// chains that move in them; all keep all chains, and make the same choices.
+    pub fn negatives(&mut self, energies: &Tensor, draw: &Draw, processes: &Processes) -> Negatives {
+        let (device, b) = (energies.device(), energies.size()[0]);
+        let n = if self.config.contrastive_type == ContrastiveType::FastPcd {
+            self.config.n_chains as f64 / processes.size() as f64
+        } else {
+            b as f64
+        };
+        let rows = [b as f64, n];
+        let own_pick = || draw.pick.narrow(0, b * processes.rank() as i64, b).to_device(device);
         match self.config.contrastive_type {
             ContrastiveType::Cd => {
                 let start = -energies.detach();
                 let (logits, _) = self.langevin(&start, energies, None);
                 let path = [start, logits.shallow_clone()];
-                Negatives { logits, energies: energies.shallow_clone(), path }
+                Negatives { logits, energies: energies.shallow_clone(), path, rows }
             }
             ContrastiveType::Pcd => {
-                let particles = self.take_chains(self.config.n_persistent, energies);
+                let particles = self.take_chains(self.config.n_persistent, energies, processes);
                 let origin = self.origin(energies);
-                let start = particles.index_select(0, &pick) + &origin; // (B, T, V)
+                let start = particles.index_select(0, &own_pick()) + &origin; // (B, T, V)
                 let (logits, _) = self.langevin(&start, energies, None);
                 // A particle that was picked twice keeps what the later row did with it: copies race where threads share them.
-                let rows = last_of_each(&draw.pick).to_device(device);
-                let moved = (&logits - origin).index_select(0, &rows);
-                self.chains = Some(particles.index_copy(0, &pick.index_select(0, &rows), &moved));
+                let last = last_of_each(&draw.pick);
+                let moved = processes.rows(&(&logits - origin), &last);
+                self.chains =
+                    Some(particles.index_copy(0, &draw.pick.index_select(0, &last).to_device(device), &moved));
                 let path = [start, logits.shallow_clone()];
-                Negatives { logits, energies: energies.shallow_clone(), path }
+                Negatives { logits, energies: energies.shallow_clone(), path, rows }
             }
             ContrastiveType::FastPcd => {
-                let chains = self.take_chains(self.config.n_chains, energies);
-                let chains = self.restart(chains, energies, &draw.restart);
-                let lent = energies.index_select(0, &assign); // (n_chains, T, V)
-                let velocity = self.velocity.take();
+                let chains = self.take_chains(self.config.n_chains, energies, processes);
+                let chains = self.restart(chains, energies, &draw.restart, processes);
+                let (places, assign) = processes.own(&draw.assign, b);
+                let lent = energies.index_select(0, &assign.to_device(device)); // (n_chains, T, V)
+                let here = places.to_device(device);
+                let velocity = self.velocity.take().map(|velocity| velocity.index_select(0, &here));
                 let origin = self.origin(&lent);
-                let start = chains + &origin;
+                let start = chains.index_select(0, &here) + &origin;
                 let (end, velocity) = self.langevin(&start, &lent, velocity);
-                let logits = end.index_select(0, &pick); // (B, T, V)
+                let all = |own: &Tensor| processes.placed(own, &places, self.config.n_chains);
+                let (chains, velocity) = (all(&(&end - origin)), velocity.map(|velocity| all(&velocity)));
                 // The original judges a chain by another text than the one it moved in.
-                let energies = match self.config.contrastive_energy {
-                    ContrastiveEnergy::SameToken => energies.shallow_clone(),
-                    ContrastiveEnergy::NextToken => lent.index_select(0, &pick),
+                let (logits, energies) = match self.config.contrastive_energy {
+                    ContrastiveEnergy::SameToken => (chains.index_select(0, &own_pick()), energies.shallow_clone()),
+                    ContrastiveEnergy::NextToken => {
+                        let pick = found(&draw.pick, &places, self.config.n_chains).to_device(device);
+                        (end.index_select(0, &pick), lent.index_select(0, &pick)) // (B, T, V)
+                    }
                 };
-                (self.chains, self.velocity) = (Some(&end - origin), velocity);
-                Negatives { logits, energies, path: [start, end] }
+                (self.chains, self.velocity) = (Some(chains), velocity);
+                Negatives { logits, energies, path: [start, end], rows }
             }
         }
     }
@@ -234,27 +269,28 @@ impl Contrastive {
     }
 
     /// The chains of the last call, or fresh ones ~ N(0, buffer_init_std²), of shape (n, T, V).
-    fn take_chains(&mut self, n: i64, energies: &Tensor) -> Tensor {
+    fn take_chains(&mut self, n: i64, energies: &Tensor, processes: &Processes) -> Tensor {
         let shape = [n, energies.size()[1], energies.size()[2]];
-        let fresh = || Tensor::randn(shape, (Kind::Float, energies.device())) * self.config.buffer_init_std;
+        let randn = || Tensor::randn(shape, (Kind::Float, energies.device()));
+        let fresh = || processes.alike(randn()) * self.config.buffer_init_std;
         self.chains.take().unwrap_or_else(fresh)
     }
 
     /// Restarts chains from System 1. In the original: of distinct rows, or from noise when there are more chains than rows.
-    fn restart(&mut self, chains: Tensor, energies: &Tensor, restart: &[bool]) -> Tensor {
+    fn restart(&mut self, chains: Tensor, energies: &Tensor, restart: &[bool], processes: &Processes) -> Tensor {
         let which: Vec<i64> = (0..).zip(restart).filter_map(|(i, &yes)| yes.then_some(i)).collect();
         if which.is_empty() {
             return chains;
         }
-        let (n, batch, device) = (which.len() as i64, energies.size()[0], energies.device());
+        let (n, batch, device) = (which.len() as i64, energies.size()[0] * processes.size() as i64, energies.device());
         let fresh = [n, chains.size()[1], chains.size()[2]];
         let rows = if self.config.contrastive_energy == ContrastiveEnergy::NextToken {
             Tensor::zeros(fresh, (Kind::Float, device)) // no displacement: System 1 of whatever text comes
         } else if n <= batch {
-            let rows = Tensor::randperm(batch, (Kind::Int64, Device::Cpu)).narrow(0, 0, n).to_device(device);
-            -energies.detach().index_select(0, &rows)
+            -processes
+                .rows(energies, &processes.alike(Tensor::randperm(batch, (Kind::Int64, Device::Cpu))).narrow(0, 0, n))
         } else {
-            Tensor::randn(fresh, (Kind::Float, device)) * self.config.buffer_init_std
+            processes.alike(Tensor::randn(fresh, (Kind::Float, device))) * self.config.buffer_init_std
         };
         let which = Tensor::from_slice(&which).to_device(device);
         self.velocity = self.velocity.take().map(|velocity| velocity.index_fill(0, &which, 0.0));
@@ -278,6 +314,23 @@ impl Contrastive {
             (end.x, end.velocity)
         })
     }
+}
+
+/// The mean of x (n, …) over so many rows, of which other processes may hold some.
+fn mean(x: &Tensor, rows: f64) -> Tensor {
+    let size = x.size();
+    if size[0] as f64 == rows {
+        return x.mean(Kind::Float);
+    }
+    x.sum(Kind::Float) / (rows * size[1..].iter().product::<i64>() as f64)
+}
+
+/// Where the values (B) stand among `places` (m), numbers below n: those that do, (at most B).
+fn found(values: &Tensor, places: &Tensor, n: i64) -> Tensor {
+    let at = Tensor::full([n], -1, (Kind::Int64, Device::Cpu));
+    let at = at.index_copy(0, places, &Tensor::arange(places.size()[0], (Kind::Int64, Device::Cpu)));
+    let found = at.index_select(0, values);
+    found.masked_select(&found.ge(0))
 }
 
 /// The rows (B) → (at most B) of which no later one holds the same value.

@@ -51,6 +51,17 @@ pub fn resolve(name: &str) -> Result<Device, DeviceError> {
     }
 }
 
+/// The same for one of several processes on a host, where `auto` and `cuda` are each one's own GPU.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn resolve_for(name: &str, local_rank: usize) -> Result<Device, DeviceError> {
+    match resolve(name)? {
+        Device::Cuda(_) if ["auto", "cuda"].contains(&name) => cuda(name, local_rank),
+        device => Ok(device),
+    }
+}
+
 /// How many CUDA devices there are, at least one, or a line that says why there is none.
 ///
 /// # Errors

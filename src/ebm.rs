@@ -14,6 +14,7 @@ use crate::nn::linear::Linear;
 use crate::nn::params::Params;
 use crate::nn::pass::{Pass, Wanted};
 use crate::nn::remat::Remat;
+use crate::processes::Processes;
 
 /// Standard deviation of the energy head's weights: larger than the rest, so that energies differ from the start.
 const ENERGY_HEAD_STD: f64 = 0.1;
@@ -33,6 +34,8 @@ pub struct Ebm {
     pub family: Box<dyn Family>,
     /// Step size of refinement: a scalar buffer, or a parameter with `alpha_learnable`
     pub alpha: Tensor,
+    /// Those who train it, each on a part of every batch
+    pub processes: Processes,
     params: Params,
 }
 
@@ -63,18 +66,18 @@ impl Output {
             let initial = energy::expected_energy(&logits_s1, &self.energies_s1).mean(Kind::Float);
             metrics.add("initial_energy", &initial);
             metrics.add("nll_s1", &nll_s1);
-            metrics.add("ppl_s1", &nll_s1.exp());
+            metrics.add_of("ppl_s1", &nll_s1, Tensor::exp);
             if self.refined {
                 let nll_s2 = cross_entropy(&self.logits, targets);
                 let last = energy::expected_energy(&self.logits, &self.energies_s1).mean(Kind::Float);
                 metrics.add("final_energy", &last);
                 metrics.add("energy_gap", &(initial - last));
                 metrics.add("nll_s2", &nll_s2);
-                metrics.add("ppl_s2", &nll_s2.exp());
-                metrics.add("perplexity", &nll_s2.exp());
+                metrics.add_of("ppl_s2", &nll_s2, Tensor::exp);
+                metrics.add_of("perplexity", &nll_s2, Tensor::exp);
                 metrics.add("delta_nll", &(nll_s1 - nll_s2));
             } else {
-                metrics.add("perplexity", &nll_s1.exp());
+                metrics.add_of("perplexity", &nll_s1, Tensor::exp);
             }
             metrics.extend(&self.info_nce);
             metrics
@@ -104,7 +107,8 @@ impl Ebm {
         } else {
             Tensor::full([0i64; 0], config.alpha_value, (Kind::Float, device))
         };
-        Self { config: config.clone(), transformer, energy_head, family, alpha, params }
+        let processes = Processes::alone();
+        Self { config: config.clone(), transformer, energy_head, family, alpha, processes, params }
     }
 
     /// Number of weights that a model of this shape has, without making it.
@@ -193,9 +197,16 @@ impl Ebm {
         let kept = self.family.keep(text, h, pass);
         let attended = cache.filter(|_| !self.family.has_system1());
         let past = attended.map_or_else(Vec::new, Cache::keys_and_values);
-        let shape = [h.size()[0], h.size()[1], self.config.vocab_size];
-        let energies = self.family.start(shape, pass).unwrap_or_else(|| self.energies(h, pass));
+        let energies = self.start(h, pass).unwrap_or_else(|| self.energies(h, pass));
         Reading { energies, kept, past }
+    }
+
+    /// Where thinking starts, if not from System 1 (B, T, V): in training as one process would draw it for the whole batch.
+    fn start(&self, h: &Tensor, pass: Pass) -> Option<Tensor> {
+        let (b, t, v) = (h.size()[0], h.size()[1], self.config.vocab_size);
+        let n = if pass.train { self.processes.size() as i64 } else { 1 };
+        let all = self.family.start([b * n, t, v], pass)?;
+        Some(if n == 1 { all } else { self.processes.alike(all).narrow(0, b * self.processes.rank() as i64, b) })
     }
 
     /// Keeps the weights of the matrix products in another kind, such as bfloat16: for predicting only, half the memory to read.
@@ -264,6 +275,9 @@ impl Ebm {
     /// The settings of refinement; a mean energy is one over `positions`.
     fn descent(&self, steps: i64, positions: i64, pass: Pass) -> Descent {
         let c = &self.config;
+        // An evaluation's batches are each one process's own.
+        let processes = if pass.train { self.processes.clone() } else { Processes::alone() };
+        let positions = positions * processes.size() as i64;
         Descent {
             jitter: if pass.train { c.alpha_jitter } else { 0.0 },
             grad_scale: if c.refine_reduction == RefineReduction::Mean { 1.0 / positions as f64 } else { 1.0 },
@@ -273,6 +287,7 @@ impl Ebm {
             center: true,
             tolerance: c.energy_convergence_threshold,
             adaptive: c.adaptive && !pass.train,
+            processes,
             ..Descent::new(steps, self.alpha.shallow_clone())
         }
     }
@@ -319,9 +334,10 @@ impl Ebm {
             return (loss, metrics);
         }
         let (b, t) = (targets.size()[0], targets.size()[1]);
-        let index = targets.transpose(0, 1).unsqueeze(0).expand([b, t, b], false); // [i, t, j] = y_j[t]
-        let pairs = energies.gather(2, &index, false).mean_dim([1i64].as_slice(), false, None::<Kind>); // E_ij (B, B)
-        let own = Tensor::arange(b, (Kind::Int64, energies.device()));
+        let all = self.processes.gather(targets); // (B, T) of the whole batch; the energies are of this process's b rows
+        let index = all.transpose(0, 1).unsqueeze(0).expand([b, t, all.size()[0]], false); // [i, t, j] = y_j[t]
+        let pairs = energies.gather(2, &index, false).mean_dim([1i64].as_slice(), false, None::<Kind>); // E_ij (b, B)
+        let own = Tensor::arange(b, (Kind::Int64, energies.device())) + b * self.processes.rank() as i64;
         let scores = -pairs / tau;
         let info_nce = scores.cross_entropy_loss::<&Tensor>(&own, None, Reduction::Mean, IGNORE_INDEX, 0.0);
         metrics.add("info_nce_loss", &info_nce);

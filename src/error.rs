@@ -8,6 +8,7 @@ use crate::data::DataError;
 use crate::device::DeviceError;
 use crate::fast_weights::Diverged;
 use crate::fs::FileError;
+use crate::processes::ProcessesError;
 
 /// An error of training, sampling or evaluation.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +22,9 @@ pub enum Error {
     /// The device.
     #[error(transparent)]
     Device(#[from] DeviceError),
+    /// The other processes.
+    #[error(transparent)]
+    Processes(#[from] ProcessesError),
     /// A checkpoint.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),

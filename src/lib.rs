@@ -26,6 +26,7 @@ pub mod fs;
 pub mod metrics;
 pub mod model;
 pub mod nn;
+pub mod processes;
 pub mod program;
 pub mod run;
 pub mod sample;

@@ -6,34 +6,70 @@ use tch::{Kind, Tensor};
 /// Scalars in the order they were added; a later value of the same name replaces the earlier.
 #[derive(Debug, Default)]
 pub struct Metrics {
-    tensors: Vec<(String, Tensor)>,
+    all: Vec<Metric>,
+}
+
+#[derive(Debug)]
+struct Metric {
+    name: String,
+    /// A mean over positions, or a number that is the same for all
+    mean: Tensor,
+    /// What is reported of it
+    of: Option<fn(&Tensor) -> Tensor>,
+}
+
+impl Metric {
+    fn value(&self, mean: &Tensor) -> Tensor {
+        self.of.map_or_else(|| mean.shallow_clone(), |of| of(mean))
+    }
 }
 
 impl Metrics {
-    /// Adds a scalar tensor, detached.
-    pub fn add(&mut self, name: &str, value: &Tensor) {
-        self.tensors.retain(|(n, _)| n != name);
-        self.tensors.push((name.to_owned(), value.detach()));
+    /// Adds a mean, a scalar tensor; it is detached.
+    pub fn add(&mut self, name: &str, mean: &Tensor) {
+        self.insert(Metric { name: name.to_owned(), mean: mean.detach(), of: None });
+    }
+
+    /// Adds a function of a mean, such as the perplexity of a loss.
+    pub fn add_of(&mut self, name: &str, mean: &Tensor, of: fn(&Tensor) -> Tensor) {
+        self.insert(Metric { name: name.to_owned(), mean: mean.detach(), of: Some(of) });
+    }
+
+    fn insert(&mut self, metric: Metric) {
+        self.all.retain(|other| other.name != metric.name);
+        self.all.push(metric);
     }
 
     /// Adds all of `other`.
     pub fn extend(&mut self, other: &Metrics) {
-        other.tensors.iter().for_each(|(name, value)| self.add(name, value));
+        for Metric { name, mean, of } in &other.all {
+            self.insert(Metric { name: name.clone(), mean: mean.shallow_clone(), of: *of });
+        }
     }
 
     /// Reads one value from the device; NaN where there is none of that name.
     pub fn get(&self, name: &str) -> f64 {
-        self.tensors.iter().find(|(n, _)| n == name).map_or(f64::NAN, |(_, t)| t.double_value(&[]))
+        let metric = self.all.iter().find(|metric| metric.name == name);
+        metric.map_or(f64::NAN, |metric| metric.value(&metric.mean).double_value(&[]))
     }
 
     /// Reads all values from the device, in one transfer.
     pub fn read(&self) -> Vec<(String, f64)> {
-        if self.tensors.is_empty() {
+        self.read_averaged(|_| ())
+    }
+
+    /// Reads all values from the device, after `average` has put those means into a tensor that are over more than was computed here.
+    pub fn read_averaged(&self, average: impl FnOnce(&Tensor)) -> Vec<(String, f64)> {
+        if self.all.is_empty() {
             return Vec::new();
         }
-        let flat: Vec<Tensor> = self.tensors.iter().map(|(_, t)| t.to_kind(Kind::Double).reshape([1])).collect();
-        let values = Vec::<f64>::try_from(Tensor::cat(&flat, 0)).unwrap_or_default();
-        self.tensors.iter().map(|(name, _)| name.clone()).zip(values).collect()
+        let means: Vec<Tensor> = self.all.iter().map(|metric| metric.mean.to_kind(Kind::Float).reshape([1])).collect();
+        let means = Tensor::cat(&means, 0);
+        average(&means);
+        let values: Vec<Tensor> =
+            self.all.iter().zip(means.split(1, 0)).map(|(metric, mean)| metric.value(&mean)).collect();
+        let values = Vec::<f64>::try_from(Tensor::cat(&values, 0).to_kind(Kind::Double)).unwrap_or_default();
+        self.all.iter().map(|metric| metric.name.clone()).zip(values).collect()
     }
 }
 

@@ -11,10 +11,12 @@ use crate::eval::in_training::{histograms, mean_nll, text};
 use crate::fs::sync_dir;
 use crate::metrics::{Metrics, row};
 use crate::nn::optim::learning_rate;
+use crate::processes::Processes;
 use crate::run::dir::RunDir;
 use crate::run::profile::Profile;
 use crate::run::recovery::{Recovery, Verdict};
 use crate::run::state::State;
+use crate::run::together;
 use crate::tracking::{End, Trackers};
 
 /// How a run ended.
@@ -36,15 +38,16 @@ struct Run {
 
 /// Trains as `config` says. `overrides` are written beside the results; a non-zero `stop` ends the run after the step.
 /// A resumed run goes on in its checkpoint's directory where that is under `out_dir`, unless it is `one_of_several`. A run
-/// `at` a place is written there and nowhere else.
+/// `at` a place is written there and nowhere else. Of several `processes`, rank 0 writes and prints; a `stop` of one is one of all.
 pub fn train(
     config: &Config,
     overrides: &[String],
     one_of_several: bool,
     at: Option<&Path>,
     stop: &AtomicUsize,
+    processes: &Processes,
 ) -> Result<Outcome, Error> {
-    let mut run = Run::set_up(config, overrides, one_of_several, at)?;
+    let mut run = Run::set_up(config, overrides, one_of_several, at, processes)?;
     let outcome = run.train(stop);
     run.tracker.finish(&match &outcome {
         Ok(Outcome::Finished(_)) => End::Finished,
@@ -57,12 +60,12 @@ pub fn train(
 impl Run {
     /// The training loop.
     fn train(&mut self, stop: &AtomicUsize) -> Result<Outcome, Error> {
-        let train = self.state.config.train.clone();
-        let start = self.state.step;
+        let (train, start) = (self.state.config.train.clone(), self.state.step);
         if self.recovery.needs_a_start(&self.state) {
             self.save()?;
         }
         let mut batches = self.state.batches()?;
+        let processes = self.state.processes().clone();
         let mut profile = Profile::start(self.state.ebm.device(), train.profile);
         while self.state.step < train.max_steps {
             let step = self.state.step;
@@ -78,10 +81,16 @@ impl Run {
             // backward
             loss.backward(&self.state.ebm, &mut self.state.optimizer, train.grad_accum_steps);
             let backward = profile.lap("backward");
+            let boundary = (step + 1) % train.grad_accum_steps == 0;
+            if boundary {
+                self.state.optimizer.average_gradients(&processes);
+            }
+            profile.lap("average");
 
             // NaN or infinity must not reach the weights; one read from the device
             let norm = self.state.optimizer.grad_norm();
             let fault = loss.fault(&norm, &self.state.ebm, &self.state.optimizer);
+            let (fault, agreed) = processes.decide(fault, stop.load(Ordering::Relaxed))?;
             if self.goes_back(fault.as_deref())? {
                 batches = self.state.batches()?;
                 continue;
@@ -90,20 +99,16 @@ impl Run {
 
             // the optimizer, on accumulation boundaries
             self.state.step += 1;
-            let boundary = self.state.step % train.grad_accum_steps == 0;
             let mut metrics = Metrics::default();
             if boundary {
                 metrics.add("grad_norm", &norm);
-                self.state.optimizer.clip_grad_norm(&norm, train.grad_clip);
-                self.state.optimizer.step(lr);
+                self.state.update(&norm, lr);
             }
             profile.lap("optimizer");
 
             // log
             if step % train.log_interval == 0 {
-                metrics.extend(&loss.metrics(&targets));
-                metrics.add("alpha", &self.state.ebm.alpha);
-                metrics.add("loss", &loss.loss);
+                metrics.extend(&self.state.report(&loss, &targets));
                 self.log(step, &metrics, [("lr", lr), ("time/forward", forward), ("time/backward", backward)])?;
             }
             self.tracker.progress(self.state.step);
@@ -117,28 +122,44 @@ impl Run {
                 self.save()?;
                 self.prune();
             }
-            if stop.load(Ordering::Relaxed) != 0 && boundary && self.state.step < train.max_steps {
-                let path = self.save()?;
-                self.tracker.note(&format!("Interrupted after {} steps: saved {}", self.state.step, path.display()));
-                return Ok(Outcome::Interrupted(path));
+            // What comes to one process alone, the others have not heard of.
+            let stopping = if processes.size() > 1 { agreed } else { stop.load(Ordering::Relaxed) };
+            if stopping != 0 && boundary && self.state.step < train.max_steps {
+                stop.store(stopping, Ordering::Relaxed);
+                return self.interrupted();
             }
             profile.lap("eval, save");
         }
-        if train.profile {
-            profile.summary(train.max_steps - start).iter().for_each(|line| self.tracker.note(line));
-        }
-        self.finish().map(Outcome::Finished)
+        self.finish(&profile.summary(train.max_steps - start)).map(Outcome::Finished)
     }
 
     /// A run that is set up: nothing is on disk before all of this has succeeded.
-    fn set_up(config: &Config, overrides: &[String], one_of_several: bool, at: Option<&Path>) -> Result<Self, Error> {
-        let (state, start) = State::new(config)?;
+    fn set_up(
+        config: &Config,
+        overrides: &[String],
+        one_of_several: bool,
+        at: Option<&Path>,
+        processes: &Processes,
+    ) -> Result<Self, Error> {
+        let before = together::restarted(processes);
+        let go_on = before.as_deref().and_then(find::to_go_on_from);
+        let again = go_on.map(|path| Config { load_checkpoint: Some(path), ..config.clone() });
+        let (state, start) = State::new(again.as_ref().unwrap_or(config), processes)?;
         let own = start.checkpoint.as_deref().filter(|_| !one_of_several && !start.apart);
-        let run_dir = RunDir::open(own, &config.out_dir, at)?;
+        if !processes.is_first() {
+            let dir = together::directory(processes, None)?;
+            let recovery = Recovery::new(start.checkpoint.filter(|_| !start.apart));
+            return Ok(Self { state, recovery, dir: RunDir::of_another(dir), tracker: Trackers::none() });
+        }
+        let run_dir = match before {
+            Some(before) => RunDir::take_over(before)?,
+            None => RunDir::open(own, &config.out_dir, at)?,
+        };
         let opened = run_dir
             .describe(&state.config, overrides)
             .map_err(Error::from)
-            .and_then(|()| Trackers::open(&state.config, &run_dir.path, state.step));
+            .and_then(|()| together::directory(processes, Some(&run_dir.path)))
+            .and_then(|_| Trackers::open(&state.config, &run_dir.path, state.step));
         let mut tracker = match opened {
             Ok(tracker) => tracker,
             Err(error) => {
@@ -167,7 +188,8 @@ impl Run {
         let head = head.into_iter().map(|(name, value)| (name.to_owned(), value));
         let nonfinite = self.state.nonfinite;
         let nonfinite = (nonfinite > 0).then(|| ("nonfinite".to_owned(), nonfinite as f64));
-        self.tracker.log(&row(step, head.chain(metrics.read()).chain(nonfinite))) // read from the device
+        let metrics = metrics.read_averaged(|means| self.state.processes().average(means)); // read from the device
+        self.tracker.log(&row(step, head.chain(metrics).chain(nonfinite)))
     }
 
     /// Deals with what is NaN or infinite in a step, in words, if anything is: whether the run went back to an earlier step.
@@ -209,12 +231,26 @@ impl Run {
         Ok(())
     }
 
-    /// The last checkpoint.
-    fn finish(&mut self) -> Result<PathBuf, Error> {
+    /// The checkpoint of a run that was stopped.
+    fn interrupted(&mut self) -> Result<Outcome, Error> {
+        let path = self.save()?;
+        self.tracker.note(&format!("Interrupted after {} steps: saved {}", self.state.step, path.display()));
+        self.state.processes().barrier()?;
+        Ok(Outcome::Interrupted(path))
+    }
+
+    /// The last checkpoint, after where the `times` went.
+    fn finish(&mut self, times: &[String]) -> Result<PathBuf, Error> {
+        if self.state.config.train.profile {
+            times.iter().for_each(|line| self.tracker.note(line));
+        }
         let path = self.write(FINAL)?;
-        find::link_final(&self.dir.path)?;
+        if self.state.processes().is_first() {
+            find::link_final(&self.dir.path)?;
+        }
         self.prune(); // a run that was killed after its last save had not come to that
         self.tracker.note("Training complete");
+        self.state.processes().barrier()?;
         Ok(path)
     }
 
@@ -234,7 +270,7 @@ impl Run {
 
     /// Drops old checkpoints, once the new one is on the disk for good.
     fn prune(&self) {
-        if sync_dir(&self.dir.path).is_ok() {
+        if self.state.processes().is_first() && sync_dir(&self.dir.path).is_ok() {
             find::prune(&self.dir.path, self.state.step.unsigned_abs());
         }
     }

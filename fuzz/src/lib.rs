@@ -18,6 +18,7 @@ use nanoebm::data::batches::{Batches, Position};
 use nanoebm::data::{Corpus, Split, Vocab};
 use nanoebm::ebm::Ebm;
 use nanoebm::nn::optim::AdamW;
+use nanoebm::processes::Processes;
 use tch::Device;
 use torch_pt::{Archive, Object};
 
@@ -101,7 +102,9 @@ pub fn data(bytes: &[u8]) {
     let mut config = CONFIG.clone();
     (config.data.block_size, config.data.batch_size) = (block_size.max(1).into(), batch_size.max(1).into());
     let mut position = Position { window: text.len() as u64 / 2, ..Position::default() };
-    let Ok(mut batches) = Batches::new(&Arc::new(corpus), &config, position, Device::Cpu) else { return };
+    let Ok(mut batches) = Batches::new(&Arc::new(corpus), &config, position, Device::Cpu, &Processes::alone()) else {
+        return;
+    };
     for _ in 0..3 {
         let (idx, targets) = batches.next(&mut position).unwrap();
         assert_eq!(idx.size(), [config.data.batch_size, config.data.block_size]);

@@ -14,6 +14,7 @@ use nanoebm::data::batches::{Batches, Position};
 use nanoebm::ebm::Ebm;
 use nanoebm::nn::optim::AdamW;
 use nanoebm::nn::pass::{Pass, kind};
+use nanoebm::processes::Processes;
 use nanoebm::run::profile::Profile;
 use nanoebm::run::ram;
 use nanoebm::run::resume::read_corpus;
@@ -59,7 +60,7 @@ fn measure(config: &Config, flags: &Flags) -> anyhow::Result<Value> {
     let device = device::resolve(&config.train.device)?;
     let corpus = Arc::new(read_corpus(&config, None)?);
     config.model.vocab_size = corpus.vocab.len() as i64;
-    ram::check_training(&config, device)?;
+    ram::check_training(&config, device, &Processes::alone())?;
     tch::manual_seed(config.train.seed);
     let ebm = Ebm::new(&config.model, device);
     let compute = kind(config.train.dtype);
@@ -108,7 +109,7 @@ fn sampling_figures(ebm: &Ebm, compute: Kind) -> Value {
 fn training_steps(config: &Config, corpus: &Arc<Corpus>, ebm: &Ebm, most: usize) -> anyhow::Result<Vec<[f64; 5]>> {
     let (mut optimizer, mut position) = (AdamW::new(ebm.params(), &config.train, &config.model), Position::default());
     let mut contrastive = Contrastive::new(&config.model);
-    let mut batches = Batches::new(corpus, config, position, ebm.device())?;
+    let mut batches = Batches::new(corpus, config, position, ebm.device(), &ebm.processes)?;
     let pass = Pass { remat: config.train.remat, ..Pass::train(kind(config.train.dtype)) };
     let (mut steps, began) = (Vec::new(), Instant::now());
     let mut watch = Profile::start(ebm.device(), true);

@@ -3,10 +3,13 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
+use nanoebm::Error;
 use nanoebm::config::{Config, Job, Program, quote};
-use nanoebm::program;
+use nanoebm::processes::Processes;
+use nanoebm::program::{self, Call};
 use nanoebm::train::{Outcome, train};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
@@ -19,18 +22,42 @@ fn main() -> ExitCode {
             Some(stop) => stop,
             None => signals.insert(stop_on_signals().context("cannot listen for Ctrl-C")?),
         };
+        let processes = meet(job, call)?;
         if call.jobs > 1 {
             program::say(&format!("Run {} of {}: {}", call.number, call.jobs, job.overrides.join(" ")));
         }
-        job.notices.iter().for_each(|notice| program::say(notice));
-        match train(&job.config, &job.overrides, call.multirun, job.dir.as_deref(), stop)? {
+        if processes.is_first() {
+            job.notices.iter().for_each(|notice| program::say(notice));
+        }
+        let outcome = train(&job.config, &job.overrides, call.multirun, job.dir.as_deref(), stop, &processes);
+        match outcome.inspect_err(|error| tell_the_others(&processes, error))? {
             Outcome::Finished(_) => Ok(0),
             Outcome::Interrupted(checkpoint) => {
-                program::say(&format!("To go on: {}", resume_command(job, &checkpoint.display().to_string())));
+                if processes.is_first() {
+                    program::say(&format!("To go on: {}", resume_command(job, &checkpoint.display().to_string())));
+                }
                 Ok(128 + stop.load(Ordering::Relaxed) as u8)
             }
         }
     })
+}
+
+/// The processes that torchrun has started, where it has.
+fn meet(job: &Job<Config>, call: &Call) -> anyhow::Result<Processes> {
+    let processes = Processes::meet(Duration::from_secs(job.config.train.timeout.unsigned_abs()))?;
+    if call.multirun && processes.size() > 1 {
+        bail!(
+            "-m starts several trainings one after another, and torchrun starts one; give torchrun one of them at a time"
+        );
+    }
+    Ok(processes)
+}
+
+/// Why this process ends; unless it ends because another one did.
+fn tell_the_others(processes: &Processes, error: &Error) {
+    if !matches!(error, Error::Processes(_)) {
+        processes.fail(&error.to_string());
+    }
 }
 
 /// SIGINT, SIGTERM and SIGHUP (the terminal was closed) ask the run to stop after the step; the same one again ends it at once.

@@ -63,6 +63,9 @@ hydra_conf::section! {
         /// steps that skip and rollback survive in a run, before it stops
         #[serde(default)]
         nonfinite_retries: i64 = 10, in COUNT_OR_ZERO;
+        /// seconds in which the processes that torchrun starts must answer each other
+        #[serde(default = "patience")]
+        timeout: i64 = 300, in COUNT;
         /// go on from a checkpoint of another text, whose characters the checkpoint must know
         #[serde(default)]
         allow_other_data: bool = false;
@@ -70,6 +73,11 @@ hydra_conf::section! {
         #[serde(default)]
         allow_other_shape: bool = false;
     }
+}
+
+/// What a run of before it was a setting is given.
+fn patience() -> i64 {
+    300
 }
 
 /// What runs of before there was a choice did.

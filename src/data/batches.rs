@@ -9,6 +9,7 @@ use crate::config::{Config, Split};
 use crate::data::corpus::Corpus;
 use crate::data::error::{DataError, DataFault};
 use crate::data::shuffle::{Shuffle, mix};
+use crate::processes::Processes;
 
 type Batch = (Tensor, Tensor, Position);
 
@@ -19,10 +20,18 @@ pub struct Batches {
 }
 
 impl Batches {
-    /// Batches of the training split from `position` on. With `num_workers` = n > 0 a thread keeps n batches ready.
-    pub fn new(corpus: &Arc<Corpus>, config: &Config, position: Position, device: Device) -> Result<Self, DataError> {
+    /// Batches of the training split from `position` on, or this process's part of them. With `num_workers` = n > 0 a thread keeps n
+    /// batches ready.
+    pub fn new(
+        corpus: &Arc<Corpus>,
+        config: &Config,
+        position: Position,
+        device: Device,
+        processes: &Processes,
+    ) -> Result<Self, DataError> {
         let shape = (config.data.batch_size, config.data.block_size);
-        let loader = Loader::new(corpus.clone(), shape, position.seed(config.train.seed), position, device)?;
+        let mut loader = Loader::new(corpus.clone(), shape, position.seed(config.train.seed), position, device)?;
+        loader.part = processes.part(loader.batch_size);
         let ahead = (config.data.num_workers > 0).then(|| {
             let (sender, receiver) = sync_channel(config.data.num_workers as usize);
             let mut loader = loader.clone();
@@ -69,6 +78,8 @@ pub struct Loader {
     corpus: Arc<Corpus>,
     windows: usize,
     batch_size: usize,
+    /// The windows of a batch that are taken: the first, and how many
+    part: (usize, usize),
     block_size: i64,
     seed: u64,
     device: Device,
@@ -86,17 +97,18 @@ impl Loader {
     ) -> Result<Self, DataError> {
         let batch_size = batch_size as usize;
         let windows = corpus.windows(Split::Train, block_size, batch_size)?;
-        Ok(Self { corpus, windows, batch_size, block_size, seed, device, position })
+        Ok(Self { corpus, windows, batch_size, part: (0, batch_size), block_size, seed, device, position })
     }
 
-    /// `idx`, `targets` (B, T), and where the run stands after them.
+    /// `idx`, `targets` (B, T), or a part of them, and where the run stands after them.
     pub fn next_batch(&mut self) -> (Tensor, Tensor, Position) {
         if self.position.window as usize + self.batch_size > self.windows {
             self.position = Position { epoch: self.position.epoch + 1, window: 0, ..self.position };
         }
         let order = Shuffle::new(self.windows as u64, self.seed, self.position.epoch);
-        let start = self.position.window;
-        let offsets: Vec<usize> = (0..self.batch_size as u64).map(|i| order.get(start + i) as usize).collect();
+        let (first, len) = self.part;
+        let start = self.position.window + first as u64;
+        let offsets: Vec<usize> = (0..len as u64).map(|i| order.get(start + i) as usize).collect();
         self.position.window += self.batch_size as u64;
         let (idx, targets) = self.corpus.batch(Split::Train, &offsets, self.block_size, self.device);
         (idx, targets, self.position)

@@ -2,6 +2,8 @@
 
 use tch::{Kind, Tensor};
 
+use crate::processes::Processes;
+
 /// An energy over predictions x (B, T, V), one energy per position.
 pub trait Energy {
     /// The energy of each position (B, T, 1), and the gradient of their sum with respect to `x` (B, T, V).
@@ -91,6 +93,9 @@ impl Noise {
     }
 }
 
+/// Mean energies that say whether a descent has settled.
+const SETTLED: i64 = 3;
+
 /// The settings of one descent.
 #[derive(Debug)]
 pub struct Descent {
@@ -118,6 +123,8 @@ pub struct Descent {
     pub adaptive: bool,
     /// Keep every x, the first included, and every J
     pub record: bool,
+    /// Those who have the other positions of the batch: J's mean is over all of them
+    pub processes: Processes,
 }
 
 impl Descent {
@@ -136,6 +143,7 @@ impl Descent {
             tolerance: 0.0,
             adaptive: false,
             record: false,
+            processes: Processes::alone(),
         }
     }
 }
@@ -163,6 +171,7 @@ pub fn descend_from(energy: &dyn Energy, mut x: Tensor, mut velocity: Option<Ten
     let (mut trajectory, mut values) = (Vec::new(), Vec::new());
     let mut means = Vec::new(); // the early stop's
     let mut awake = Awake::default();
+    let mut jitters = None;
     if d.record {
         trajectory.push(x.shallow_clone());
     }
@@ -174,7 +183,7 @@ pub fn descend_from(energy: &dyn Energy, mut x: Tensor, mut velocity: Option<Ten
         }
         // times the step size, clipped
         let grad = if d.grad_scale == 1.0 { grad } else { grad * d.grad_scale };
-        let mut delta = -jittered(&d.step_size, d.jitter) * clamped(&grad, d.grad_clamp);
+        let mut delta = -d.jittered(step, &mut jitters) * clamped(&grad, d.grad_clamp);
         if d.max_move > 0.0 {
             delta = clamped(&delta, d.max_move);
         }
@@ -198,7 +207,10 @@ pub fn descend_from(energy: &dyn Energy, mut x: Tensor, mut velocity: Option<Ten
             values.push(value);
         }
         // Read from the device only where it can end the loop early.
-        if step + 1 < d.steps && means.len() >= 3 && settled(&read(&means[means.len() - 3..]), d.tolerance) {
+        if step + 1 < d.steps
+            && means.len() >= SETTLED as usize
+            && settled(&d.read(&means[means.len() - SETTLED as usize..]), d.tolerance)
+        {
             break;
         }
     }
@@ -250,14 +262,6 @@ pub fn stop_each_row(d: &mut Descended, tolerance: f64) {
     d.x = d.trajectory.last().map_or_else(|| d.x.shallow_clone(), Tensor::shallow_clone);
 }
 
-fn jittered(step_size: &Tensor, jitter: f64) -> Tensor {
-    if jitter == 0.0 {
-        return step_size.shallow_clone();
-    }
-    let u = Tensor::rand([1], (Kind::Float, step_size.device()));
-    step_size * ((u - 0.5) * jitter + 1.0)
-}
-
 fn clamped(x: &Tensor, limit: f64) -> Tensor {
     if limit.is_finite() { x.clamp(-limit, limit) } else { x.shallow_clone() }
 }
@@ -268,7 +272,31 @@ fn settled(means: &[f64], tolerance: f64) -> bool {
     (a - b).abs() < tolerance && (b - c).abs() < tolerance
 }
 
-/// Scalars, in one transfer from the device.
-fn read(scalars: &[Tensor]) -> Vec<f64> {
-    Vec::try_from(Tensor::stack(scalars, 0).to_kind(Kind::Double)).unwrap_or_default()
+impl Descent {
+    /// α of a step: α · (1 + jitter · (u − ½)); u is drawn, or is among the `drawn`.
+    fn jittered(&self, step: i64, drawn: &mut Option<Tensor>) -> Tensor {
+        if self.jitter == 0.0 {
+            return self.step_size.shallow_clone();
+        }
+        // Processes take few messages for it, but draw none for a step that an early stop may spare them.
+        let (first, n) = match (self.processes.size(), self.tolerance > 0.0) {
+            (1, _) => (step, 1),
+            (_, false) => (0, self.steps),
+            (_, true) if step < SETTLED => (0, self.steps.min(SETTLED)),
+            (_, true) => (step, 1),
+        };
+        if step == first {
+            let u = Tensor::rand([n], (Kind::Float, self.step_size.device()));
+            *drawn = Some(self.processes.alike(u));
+        }
+        let factor = drawn.as_ref().map(|u| (u.narrow(0, step - first, 1) - 0.5) * self.jitter + 1.0);
+        factor.map_or_else(|| self.step_size.shallow_clone(), |factor| &self.step_size * factor)
+    }
+
+    /// Means over all positions of a batch, in one transfer from the device.
+    fn read(&self, means: &[Tensor]) -> Vec<f64> {
+        let means = Tensor::stack(means, 0).detach().to_kind(Kind::Double);
+        self.processes.average(&means);
+        Vec::try_from(means).unwrap_or_default()
+    }
 }

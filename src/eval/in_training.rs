@@ -6,6 +6,7 @@ use crate::data::shuffle::spread;
 use crate::data::{DataError, Split};
 use crate::ebm::cross_entropy;
 use crate::energy::token_energies;
+use crate::error::Error;
 use crate::nn::pass::{Pass, kind};
 use crate::run::state::State;
 use crate::sample;
@@ -14,18 +15,24 @@ use crate::sample;
 const SAMPLE_LENGTH: usize = 300;
 
 /// Mean NLL of System 1 and System 2, in nats, over `eval_iters` batches spread evenly over a split.
-pub fn mean_nll(state: &State, split: Split) -> Result<[f64; 2], DataError> {
+pub fn mean_nll(state: &State, split: Split) -> Result<[f64; 2], Error> {
     let data = &state.config.data;
     let windows = state.corpus.windows(split, data.block_size, 1)?;
     let offsets = spread(windows, (state.config.train.eval_iters * data.batch_size) as usize);
     let mut sums = Vec::new();
-    for offsets in offsets.chunks(data.batch_size as usize) {
+    // Each process takes every N-th batch.
+    let processes = state.processes();
+    for offsets in offsets.chunks(data.batch_size as usize).skip(processes.rank()).step_by(processes.size()) {
         let (idx, targets) = state.corpus.batch(split, offsets, data.block_size, state.ebm.device());
         let (energies, logits) = predict(state, &idx, &targets);
         sums.push([-energies, logits].map(|logits| cross_entropy(&logits, &targets).double_value(&[])));
     }
-    let n = sums.len() as f64;
-    Ok([0, 1].map(|i| sums.iter().map(|nll| nll[i]).sum::<f64>() / n)) // read from the device
+    let sum = |i: usize| sums.iter().map(|nll: &[f64; 2]| nll[i]).sum::<f64>(); // read from the device
+    let total = Tensor::from_slice(&[sum(0), sum(1), sums.len() as f64]);
+    processes.sum(&total);
+    processes.check()?;
+    let [s1, s2, n] = [0, 1, 2].map(|i| total.double_value(&[i]));
+    Ok([s1 / n, s2 / n])
 }
 
 /// What the model says of a batch of validation text, to be shown as histograms: every token's energy, and the probability of what

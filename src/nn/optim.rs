@@ -7,6 +7,7 @@ use tch::{Tensor, no_grad};
 
 use crate::config::{ModelConfig, TrainConfig};
 use crate::nn::params::{Param, Params, flatten, views};
+use crate::processes::Processes;
 
 /// PyTorch's default.
 const EPS: f64 = 1e-8;
@@ -113,6 +114,16 @@ impl AdamW {
                 None => flat,
             });
         }
+    }
+
+    /// Replaces the gradients held by their mean over all processes; a mean of means is the same again.
+    pub fn average_gradients(&self, processes: &Processes) {
+        self.held().for_each(|grad| processes.average(grad));
+    }
+
+    /// All that a step changes: weights and both moments, flat tensors.
+    pub fn tensors(&self) -> impl Iterator<Item = &Tensor> {
+        self.groups.iter().flat_map(|g| [&g.theta, &g.exp_avg, &g.exp_avg_sq])
     }
 
     /// The norm of the gradients held, over all parameters.

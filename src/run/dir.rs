@@ -72,6 +72,11 @@ impl RunDir {
         Ok(Self { path, lock, new: false })
     }
 
+    /// The directory that rank 0 has: the other processes write nothing.
+    pub fn of_another(path: PathBuf) -> Self {
+        Self { path, lock: Err("rank 0 has it".to_owned()), new: false }
+    }
+
     /// Writes down what the run was asked for.
     pub fn describe(&self, config: &Config, overrides: &[String]) -> Result<(), FileError> {
         write_atomically(&self.path.join("config.yaml"), to_yaml(config).as_bytes())?;

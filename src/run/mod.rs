@@ -7,3 +7,4 @@ pub mod recovery;
 pub mod resume;
 pub mod state;
 pub mod step;
+pub mod together;

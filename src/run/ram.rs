@@ -8,6 +8,7 @@ use crate::ebm::Ebm;
 use crate::energy;
 use crate::error::Error;
 use crate::model::KEPT_OF_BLOCK;
+use crate::processes::Processes;
 
 /// Bytes of a number.
 const F32: u128 = 4;
@@ -15,8 +16,8 @@ const F32: u128 = 4;
 const KEPT_OF_HEAD: u128 = 3;
 
 /// An error where training takes more memory than there is: weights, gradients and AdamW's two moments, and what is kept for the
-/// backward pass. Only the CPU's memory is looked at.
-pub fn check_training(config: &Config, device: Device) -> Result<(), Error> {
+/// backward pass, by all processes of this host. Only the CPU's memory is looked at.
+pub fn check_training(config: &Config, device: Device, processes: &Processes) -> Result<(), Error> {
     let (model, data) = (&config.model, &config.data);
     let [tokens, l, c, v] =
         [data.batch_size * data.block_size, model.n_layer, model.n_embd, model.vocab_size].map(size);
@@ -29,7 +30,9 @@ pub fn check_training(config: &Config, device: Device) -> Result<(), Error> {
     let steps = size(model.refine_steps + model.random_steps);
     let thinking = energy::kept_per_step(model);
     let activations = tokens * (l * c * kept + v * KEPT_OF_HEAD * F32 + steps * thinking * F32);
-    check("train", Ebm::parameters(model), 4 * F32 * Ebm::parameters(model) + activations, device)
+    let (here, all) = (processes.local().1 as u128, processes.size() as u128);
+    let needed = here * 4 * F32 * Ebm::parameters(model) + activations * here / all;
+    check("train", Ebm::parameters(model), needed, device)
 }
 
 /// An error where the weights alone take more memory than there is.
@@ -76,8 +79,8 @@ mod tests {
         let mut config = Config::default();
         let most = i64::from(i32::MAX);
         (config.model.n_layer, config.model.n_embd, config.data.batch_size) = (most, most, most);
-        let error = check_training(&config, Device::Cpu).unwrap_err().to_string();
+        let error = check_training(&config, Device::Cpu, &Processes::alone()).unwrap_err().to_string();
         assert!(error.contains("GB"), "{error}");
-        assert!(check_training(&Config::default(), Device::Cuda(0)).is_ok());
+        assert!(check_training(&Config::default(), Device::Cuda(0), &Processes::alone()).is_ok());
     }
 }

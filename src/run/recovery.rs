@@ -83,7 +83,8 @@ impl Recovery {
     pub fn roll_back(&mut self, state: &mut State, path: &Path) -> Result<(), Error> {
         state.roll_back(path)?;
         // A later checkpoint led to this, and must not be gone on from.
-        if let Some(ruined) = self.unproven.take().filter(|unproven| unproven != path) {
+        let ruined = self.unproven.take().filter(|unproven| unproven != path);
+        if let Some(ruined) = ruined.filter(|_| state.processes().is_first()) {
             let mut aside = ruined.clone().into_os_string();
             aside.push(".ruined");
             std::fs::rename(&ruined, aside).map_err(FileError::at(&ruined))?;

@@ -9,9 +9,9 @@ use crate::checkpoint::find::FINAL;
 use crate::checkpoint::provenance::short;
 use crate::config::Config;
 use crate::contrastive::Contrastive;
-use crate::data::Corpus;
 use crate::data::addition::Addition;
 use crate::data::batches::Position;
+use crate::data::{Corpus, Vocab};
 use crate::ebm::Ebm;
 use crate::error::Error;
 use crate::nn::optim::AdamW;
@@ -37,12 +37,12 @@ pub struct Start {
 
 /// The text of a run, or its problems. With `train.allow_other_data` it is read in the characters that the checkpoint's model knows, unless
 /// `train.allow_other_shape` gives the run a vocabulary of its own.
-pub fn read_corpus(config: &Config, resumed: Option<&Checkpoint>) -> Result<Corpus, Error> {
+pub fn read_corpus(config: &Config, vocab: Option<Vocab>) -> Result<Corpus, Error> {
     if let Some(adder) = Addition::of(&config.data) {
         return Ok(Corpus::addition(adder));
     }
     let corpus = Corpus::read(&config.data.data_path)?;
-    match resumed.and_then(Checkpoint::vocab) {
+    match vocab {
         Some(vocab) if vocab != corpus.vocab && config.train.allow_other_data && !config.train.allow_other_shape => {
             Ok(Corpus::read_with(&config.data.data_path, &vocab)?)
         }

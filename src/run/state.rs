@@ -15,11 +15,14 @@ use crate::data::{Corpus, Split};
 use crate::device;
 use crate::ebm::Ebm;
 use crate::error::Error;
+use crate::metrics::Metrics;
 use crate::nn::optim::AdamW;
 use crate::nn::pass::{Pass, kind};
+use crate::processes::Processes;
 use crate::run::ram;
 use crate::run::resume::{Start, read_corpus, resume};
 use crate::run::step::Step;
+use crate::run::together;
 
 /// A training, between two of its steps.
 #[derive(Debug)]
@@ -46,20 +49,26 @@ pub struct State {
 
 impl State {
     /// A training as `config` asks for it, from its beginning or from `load_checkpoint`, and how it starts. Nothing is written.
-    pub fn new(config: &Config) -> Result<(Self, Start), Error> {
+    /// Of several processes, rank 0 alone reads the checkpoint.
+    pub fn new(config: &Config, processes: &Processes) -> Result<(Self, Start), Error> {
         let mut config = config.clone();
-        let device = device::resolve(&config.train.device)?;
-        let resumed = config.load_checkpoint.as_deref().map(Checkpoint::read).transpose()?;
-        let corpus = read_corpus(&config, resumed.as_ref())?;
+        let device = device::resolve_for(&config.train.device, processes.local().0)?;
+        let own = config.load_checkpoint.as_deref().filter(|_| processes.is_first());
+        let resumed = own.map(Checkpoint::read).transpose()?;
+        let vocab = resumed.as_ref().and_then(Checkpoint::vocab);
+        let corpus = read_corpus(&config, together::vocab(processes, vocab)?)?;
         config.model.vocab_size = corpus.vocab.len() as i64;
         corpus.windows(Split::Train, config.data.block_size, config.data.batch_size as usize)?;
         if config.train.eval_interval > 0 {
             corpus.windows(Split::Val, config.data.block_size, 1)?;
         }
-        ram::check_training(&config, device)?;
+        ram::check_training(&config, device, processes)?;
+        together::check(processes, &config, &corpus)?;
+        processes.join(device)?;
 
         tch::manual_seed(config.train.seed);
-        let ebm = Ebm::new(&config.model, device);
+        let mut ebm = Ebm::new(&config.model, device);
+        ebm.processes = processes.clone();
         let mut state = Self {
             contrastive: Contrastive::new(&config.model),
             optimizer: AdamW::new(ebm.params(), &config.train, &config.model),
@@ -71,12 +80,18 @@ impl State {
             nonfinite: 0,
             config,
         };
-        let start = match &resumed {
+        let mut start = match &resumed {
             Some(checkpoint) => state.load(checkpoint)?,
             None => Start::default(),
         };
         state.nonfinite = start.nonfinite;
+        together::share(&mut state, &mut start)?;
         Ok((state, start))
+    }
+
+    /// The processes that train it.
+    pub fn processes(&self) -> &Processes {
+        &self.ebm.processes
     }
 
     /// Goes on from a checkpoint.
@@ -90,22 +105,27 @@ impl State {
     /// Goes back to one of the run's own checkpoints, with another order of the data and other random numbers from there on.
     pub fn roll_back(&mut self, path: &Path) -> Result<(), Error> {
         let order = self.position.order + 1;
-        let checkpoint = Checkpoint::read(path)?;
         self.optimizer.reset();
         self.contrastive = Contrastive::new(&self.config.model);
-        self.load(&checkpoint)?;
+        if self.processes().is_first() {
+            self.load(&Checkpoint::read(path)?)?;
+        }
+        together::share(self, &mut Start::default())?;
         self.position.order = order;
         Ok(())
     }
 
     /// The batches from where it stands.
     pub fn batches(&self) -> Result<Batches, Error> {
-        Ok(Batches::new(&self.corpus, &self.config, self.position, self.ebm.device())?)
+        Ok(Batches::new(&self.corpus, &self.config, self.position, self.ebm.device(), self.processes())?)
     }
 
-    /// Every random number of a step comes from (seed, step), so that a resumed run repeats none and misses none.
+    /// Every random number of a step comes from (seed, step), so that a resumed run repeats none and misses none. Each process has
+    /// numbers of its own; those that all must have alike are drawn by rank 0.
     pub fn seed_step(&self) {
-        tch::manual_seed(mix(self.position.seed(self.config.train.seed) ^ mix(self.step as u64)) as i64);
+        let seed = mix(self.position.seed(self.config.train.seed) ^ mix(self.step as u64));
+        let rank = self.processes().rank() as u64;
+        tch::manual_seed(if rank == 0 { seed } else { mix(seed ^ mix(rank)) } as i64);
     }
 
     /// The loss on `idx`, `targets` (B, T): System 2 joins after the warm-up, and a contrastive loss where there is one.
@@ -116,6 +136,20 @@ impl State {
         let refines = self.step >= self.config.model.warmup_steps_no_refine || !self.ebm.family.has_system1();
         let refine_steps = refines.then(|| self.refine_steps());
         Step::forward(&self.ebm, self.contrastive.as_mut(), (idx, targets), refine_steps, pass)
+    }
+
+    /// What is reported of a step, still on the device.
+    pub fn report(&self, step: &Step, targets: &Tensor) -> Metrics {
+        let mut metrics = step.metrics(targets);
+        metrics.add("alpha", &self.ebm.alpha);
+        metrics.add("loss", &step.loss);
+        metrics
+    }
+
+    /// One update by the gradients held, whose norm is `norm`.
+    pub fn update(&mut self, norm: &Tensor, lr: f64) {
+        self.optimizer.clip_grad_norm(norm, self.config.train.grad_clip);
+        self.optimizer.step(lr);
     }
 
     /// Steps of refinement in this training step: with `random_steps` up to so many more or fewer, but one at least.
@@ -135,8 +169,15 @@ impl State {
         better
     }
 
-    /// Writes all of it to a checkpoint.
+    /// Writes all of it to a checkpoint, once for all processes.
     pub fn save(&self, path: &Path) -> Result<(), Error> {
+        // In the middle of an accumulation, each holds gradients of its own.
+        self.optimizer.average_gradients(self.processes());
+        self.processes().check()?;
+        together::check_weights(self)?;
+        if !self.processes().is_first() {
+            return Ok(());
+        }
         let extra = Extra {
             made_by: Provenance::here(&self.corpus.sha256),
             config: self.config.clone(),

@@ -85,7 +85,7 @@ fn measure(studio: &Studio, windows: &Windows) -> Result<Histograms, Error> {
             let thought = ebm.system2(&reading, config.think_steps, pass);
             let energies = reading.energies; // (B, T, V)
             let draw = chains.draw(idx.size()[0]);
-            let negatives = chains.negatives(&energies, &draw);
+            let negatives = chains.negatives(&energies, &draw, &ebm.processes);
             let noise = targets.randint_like(ebm.config.vocab_size);
             let pairs = [
                 (&energies, targets),

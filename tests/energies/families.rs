@@ -10,6 +10,7 @@ use nanoebm::ebm::Ebm;
 use nanoebm::fast_weights::FastWeights;
 use nanoebm::nn::optim::AdamW;
 use nanoebm::nn::pass::{Pass, Wanted};
+use nanoebm::processes::Processes;
 use safetensors::tensor::TensorView;
 use tch::{Device, Kind, Tensor, no_grad};
 
@@ -328,6 +329,7 @@ fn longer_descent_of_a_convex_energy_comes_closer_to_its_minimum() {
             tolerance: 0.0,
             adaptive: false,
             record: false,
+            processes: Processes::alone(),
         };
         let end = nanoebm::energy::descend(energy.as_ref(), other, &descent).x;
         let apart = (end.softmax(-1, None) - path[400].softmax(-1, None)).abs().max().double_value(&[]);

@@ -14,7 +14,7 @@ use std::path::Path;
 use imports::House;
 
 /// The rooms from the ground up. Those that share a floor do not know one another.
-const FLOORS: &str = "fs metrics device | config | nn data | model | energy | ebm | contrastive sample | checkpoint \
+const FLOORS: &str = "fs metrics device processes | config | nn data | model | energy | ebm | contrastive sample | checkpoint \
     | fast_weights | error | run | tracking | eval | train program | viz | bin";
 /// Lines of a file at most.
 const LONGEST: usize = 500;

@@ -4,6 +4,7 @@ use nanoebm::config::{ContrastiveType, TrainConfig};
 use nanoebm::contrastive::{Contrastive, Draw};
 use nanoebm::nn::optim::AdamW;
 use nanoebm::nn::pass::Pass;
+use nanoebm::processes::Processes;
 use nanoebm::run::step::Step;
 use tch::{Kind, Tensor};
 
@@ -85,7 +86,7 @@ fn negatives_after_k_steps() {
             let before = if kind == ContrastiveType::Pcd { "particles_before" } else { "chains_before" };
             contrastive.chains = (kind != ContrastiveType::Cd).then(|| golden.tensor(&format!("{case}.{before}")));
             let energies = ebm.energies(&ebm.hidden_states(&targets, TRAIN), TRAIN);
-            let ours = contrastive.negatives(&energies, &draw(&golden, &case, kind)).logits;
+            let ours = contrastive.negatives(&energies, &draw(&golden, &case, kind), &Processes::alone()).logits;
             ladder.close(&format!("{name} {case}"), &ours, &golden.tensor(&format!("{case}.negatives")), 1e-5);
         }
         ladder.finish();
@@ -136,7 +137,7 @@ fn a_particle_that_is_picked_twice_keeps_what_the_later_row_did() {
     let mut contrastive = Contrastive::new(&ebm.config).unwrap();
     let before = Tensor::randn([3, energies.size()[1], energies.size()[2]], (Kind::Float, tch::Device::Cpu));
     contrastive.chains = Some(before.copy());
-    let logits = contrastive.negatives(&energies, &draw).logits;
+    let logits = contrastive.negatives(&energies, &draw, &Processes::alone()).logits;
     let after = contrastive.chains.unwrap();
     let kept = (logits + &energies).get(b - 1); // its displacement from System 1
     assert_ne!((&kept - before.get(1)).abs().max().double_value(&[]), 0.0);

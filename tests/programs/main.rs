@@ -29,6 +29,7 @@ mod long;
 mod nonfinite;
 mod other_machines;
 mod overrides;
+mod processes;
 mod provenance;
 mod readme;
 mod repeat;
