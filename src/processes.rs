@@ -14,6 +14,8 @@ use c10d::{Group, Rendezvous, Store};
 use serde_json::Value;
 use tch::{Device, Tensor, no_grad};
 
+/// Seconds in which processes must answer each other, where nothing else is said.
+pub const TIMEOUT: i64 = 300;
 /// How long survivors wait for each other before they say who is gone.
 const ROLL_CALL: Duration = Duration::from_secs(3);
 /// Between two looks at whether somebody has failed.

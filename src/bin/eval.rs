@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use indicatif::ProgressBar;
 use nanoebm::config::{ConfigError, EvalConfig, FastWeightsConfig, Job, Program};
 use nanoebm::data::Corpus;
 use nanoebm::device;
@@ -13,8 +14,10 @@ use nanoebm::eval::table;
 use nanoebm::eval::temperature::training_windows;
 use nanoebm::eval::windows::{Windows, check_scored};
 use nanoebm::nn::pass::kind;
+use nanoebm::processes::{Processes, TIMEOUT};
 use nanoebm::program::load::load;
 use nanoebm::program::{self, Output};
+use serde_json::json;
 
 const PROGRAM: Program = Program {
     name: "eval",
@@ -28,7 +31,8 @@ const PROGRAM: Program = Program {
 fn main() -> ExitCode {
     program::run(&PROGRAM, |job: &Job<EvalConfig>, call| {
         let output = Output::of(&call.flags)?;
-        let evaluation = measure(&job.config, output)?;
+        let evaluation = program::together(call, TIMEOUT, |processes| measure(&job.config, output, processes))?;
+        let Some(evaluation) = evaluation else { return Ok(0) };
         program::print(&match (output, &evaluation.by_steps) {
             (Output::Json, _) => serde_json::to_string(&evaluation)? + "\n",
             (Output::Csv, Some(by_steps)) => table::csv(&by_steps.measured.rows)?,
@@ -38,16 +42,20 @@ fn main() -> ExitCode {
     })
 }
 
-fn measure(config: &EvalConfig, output: Output) -> anyhow::Result<Evaluation> {
+/// The measures, for the process that tells them.
+fn measure(config: &EvalConfig, output: Output, processes: &Processes) -> anyhow::Result<Option<Evaluation>> {
     if config.separation && output == Output::Csv {
         let problem = "separation=true has no place in --csv; use --json";
         return Err(ConfigError::Relation(problem.to_owned()).into());
     }
-    let device = device::resolve(&config.compute.device)?;
-    let loaded = load(&config.from, &config.model, device)?;
-    let ebm = &loaded.ebm;
+    let device = device::resolve_for(&config.compute.device, processes.local().0)?;
+    let mut loaded = load(&config.from, &config.model, device)?;
     let corpus = loaded.corpus(config.data_path.as_deref())?;
-    if let Some(doubts) = loaded.doubts(&corpus) {
+    processes.agree(&json!({"settings": config, "SHA-256 of the text": corpus.sha256}))?;
+    processes.join(device)?;
+    loaded.ebm.processes = processes.clone();
+    let ebm = &loaded.ebm;
+    if let Some(doubts) = loaded.doubts(&corpus).filter(|_| processes.is_first()) {
         program::warn(&doubts);
     }
     let mut windows = windows(config, &corpus, ebm.config.block_size)?;
@@ -63,7 +71,7 @@ fn measure(config: &EvalConfig, output: Output) -> anyhow::Result<Evaluation> {
         0 => None,
         _ => Some(loaded.fast_weights(config.fast, compute)?),
     };
-    if output == Output::Text {
+    if output == Output::Text && processes.is_first() {
         loaded.notes.iter().for_each(|note| program::say(note));
         let block_size = windows.block_size;
         program::say(&format!("{}: {} windows of {block_size} characters", corpus.path.display(), count));
@@ -73,7 +81,7 @@ fn measure(config: &EvalConfig, output: Output) -> anyhow::Result<Evaluation> {
     // A table of rows is what CSV is: without `steps` it has the two systems and the control.
     let steps = config.steps.clone().or((output == Output::Csv).then(|| vec![refine_steps]));
     let work = (config.batch_size, compute);
-    let bar = program::progress_bar(count, "windows");
+    let bar = if processes.is_first() { program::progress_bar(count, "windows") } else { ProgressBar::hidden() };
     let mut evaluation = match steps {
         None => evaluate(ebm, &windows, refine_steps, work, fast.as_mut(), |n| bar.inc(n))?,
         Some(steps) => {
@@ -89,7 +97,8 @@ fn measure(config: &EvalConfig, output: Output) -> anyhow::Result<Evaluation> {
         evaluation.separation = Some(separation(ebm, &windows, work, |n| bar.inc(n)));
     }
     bar.finish_and_clear();
-    Ok(evaluation)
+    processes.barrier()?;
+    Ok(processes.is_first().then_some(evaluation))
 }
 
 /// The windows that are asked for. Following a text needs those that do not overlap: of others, it would have seen what is scored.

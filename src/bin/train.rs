@@ -3,10 +3,8 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
 
-use anyhow::{Context, bail};
-use nanoebm::Error;
+use anyhow::Context;
 use nanoebm::config::{Config, Job, Program, quote};
 use nanoebm::processes::Processes;
 use nanoebm::program::{self, Call};
@@ -22,41 +20,27 @@ fn main() -> ExitCode {
             Some(stop) => stop,
             None => signals.insert(stop_on_signals().context("cannot listen for Ctrl-C")?),
         };
-        let processes = meet(job, call)?;
-        if call.jobs > 1 {
-            program::say(&format!("Run {} of {}: {}", call.number, call.jobs, job.overrides.join(" ")));
-        }
-        if processes.is_first() {
-            job.notices.iter().for_each(|notice| program::say(notice));
-        }
-        let outcome = train(&job.config, &job.overrides, call.multirun, job.dir.as_deref(), stop, &processes);
-        match outcome.inspect_err(|error| tell_the_others(&processes, error))? {
-            Outcome::Finished(_) => Ok(0),
-            Outcome::Interrupted(checkpoint) => {
-                if processes.is_first() {
-                    program::say(&format!("To go on: {}", resume_command(job, &checkpoint.display().to_string())));
-                }
-                Ok(128 + stop.load(Ordering::Relaxed) as u8)
-            }
-        }
+        program::together(call, job.config.train.timeout, |processes| one(job, call, stop, processes))
     })
 }
 
-/// The processes that torchrun has started, where it has.
-fn meet(job: &Job<Config>, call: &Call) -> anyhow::Result<Processes> {
-    let processes = Processes::meet(Duration::from_secs(job.config.train.timeout.unsigned_abs()))?;
-    if call.multirun && processes.size() > 1 {
-        bail!(
-            "-m starts several trainings one after another, and torchrun starts one; give torchrun one of them at a time"
-        );
+/// One training, from its first sentence to its last.
+fn one(job: &Job<Config>, call: &Call, stop: &AtomicUsize, processes: &Processes) -> anyhow::Result<u8> {
+    let say = |sentence: &str| {
+        if processes.is_first() {
+            program::say(sentence);
+        }
+    };
+    if call.jobs > 1 {
+        say(&format!("Run {} of {}: {}", call.number, call.jobs, job.overrides.join(" ")));
     }
-    Ok(processes)
-}
-
-/// Why this process ends; unless it ends because another one did.
-fn tell_the_others(processes: &Processes, error: &Error) {
-    if !matches!(error, Error::Processes(_)) {
-        processes.fail(&error.to_string());
+    job.notices.iter().for_each(|notice| say(notice));
+    match train(&job.config, &job.overrides, call.multirun, job.dir.as_deref(), stop, processes)? {
+        Outcome::Finished(_) => Ok(0),
+        Outcome::Interrupted(checkpoint) => {
+            say(&format!("To go on: {}", resume_command(job, &checkpoint.display().to_string())));
+            Ok(128 + stop.load(Ordering::Relaxed) as u8)
+        }
     }
 }
 

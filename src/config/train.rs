@@ -9,6 +9,7 @@ use super::data::{ADDITION, DataConfig, block_size_of_addition};
 use super::limits::{COUNT, COUNT_OR_ZERO, DEVICE, POSITIVE};
 use super::model::{self, ModelConfig};
 use super::package::{PACKAGE, shipped};
+use crate::processes::TIMEOUT;
 
 hydra_conf::section! {
     /// Optimiser, schedule and the loop's intervals.
@@ -65,7 +66,7 @@ hydra_conf::section! {
         nonfinite_retries: i64 = 10, in COUNT_OR_ZERO;
         /// seconds in which the processes that torchrun starts must answer each other
         #[serde(default = "patience")]
-        timeout: i64 = 300, in COUNT;
+        timeout: i64 = TIMEOUT, in COUNT;
         /// go on from a checkpoint of another text, whose characters the checkpoint must know
         #[serde(default)]
         allow_other_data: bool = false;
@@ -77,7 +78,7 @@ hydra_conf::section! {
 
 /// What a run of before it was a setting is given.
 fn patience() -> i64 {
-    300
+    TIMEOUT
 }
 
 /// What runs of before there was a choice did.

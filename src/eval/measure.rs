@@ -13,6 +13,7 @@ use crate::eval::scores::{Base, Scores};
 use crate::eval::windows::Windows;
 use crate::fast_weights::{Diverged, FastWeights};
 use crate::nn::pass::Pass;
+use crate::processes::Processes;
 
 /// Logits that are kept at a time, 256 MB: where steps, context and vocabulary are large, fewer windows go through at once.
 pub const MOST_LOGITS: usize = 1 << 26;
@@ -38,7 +39,7 @@ impl fmt::Display for Prediction {
 }
 
 /// Measures predictions on all windows, from one pass of the transformer and one recorded descent for each; calls `progress` with
-/// the number done after each batch. With fast weights the windows are read in order, from the trained weights on, chunk by chunk.
+/// the number done after each batch. Processes take every N-th batch each, and all get all scores. With fast weights the windows are read in order, from the trained weights on, chunk by chunk.
 ///
 /// # Errors
 /// If fast weights run away.
@@ -59,7 +60,10 @@ pub fn measure(
     };
     let pass = Pass::eval(compute);
     let mut scores = vec![Scores::default(); predictions.len()];
-    for (idx, targets) in windows.batches(batch_size, ebm.device()) {
+    // Weights that follow a text read all of it, in order.
+    let processes = if fast.is_some() { Processes::alone() } else { ebm.processes.clone() };
+    let mine = windows.batches(batch_size, ebm.device()).skip(processes.rank()).step_by(processes.size());
+    for (idx, targets) in mine {
         let mut score = |reading: &Reading| {
             let base = Base::new(&reading.energies);
             let trajectory = ebm.trajectory_alone(reading, most, pass); // most + 1 of (B, A, V)
@@ -82,8 +86,9 @@ pub fn measure(
             }
             None => no_grad(|| score(&ebm.read_for(&idx, &targets, pass))),
         }
-        progress(idx.size()[0] as u64);
+        progress(idx.size()[0] as u64 * processes.size() as u64);
     }
+    scores.iter_mut().for_each(|scores| scores.share(&processes, batch_size, windows.offsets.len()));
     if let Some(fast) = fast {
         fast.forget(); // whatever is measured next has read nothing yet
     }

@@ -3,6 +3,7 @@
 use tch::{Kind, Tensor};
 
 use crate::energy;
+use crate::processes::Processes;
 
 /// Bins of the expected calibration error: equally wide in confidence, each with its upper edge.
 pub const BINS: usize = 15;
@@ -110,6 +111,22 @@ impl Scores {
         let size = trajectory[0].size();
         self.steps.0 += trajectory.windows(2).map(moved).sum::<f64>(); // read from the device
         self.steps.1 += (size[0] * size[1]) as f64;
+    }
+
+    /// Puts together what processes have scored of `n` windows, each every N-th batch.
+    pub fn share(&mut self, processes: &Processes, batch_size: i64, n: usize) {
+        if processes.size() == 1 {
+            return;
+        }
+        let mine = |window: &usize| window / batch_size as usize % processes.size() == processes.rank();
+        let places: Vec<i64> = (0..n).filter(mine).map(|window| window as i64).collect();
+        let own = Tensor::from_slice(self.windows.as_flattened()).view([-1, (MEANS + BINS) as i64]);
+        let rows = processes.placed(&own, &Tensor::from_slice(&places), n as i64); // (n, MEANS + BINS)
+        let rows = Vec::<f64>::try_from(rows.reshape([-1])).unwrap_or_default();
+        self.windows = rows.as_chunks().0.to_vec();
+        let steps = Tensor::from_slice(&[self.steps.0, self.steps.1]);
+        processes.sum(&steps);
+        self.steps = (steps.double_value(&[0]), steps.double_value(&[1]));
     }
 
     /// The mean over positions of the number of steps taken, where they were counted.

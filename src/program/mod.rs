@@ -7,12 +7,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind, set_hook};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::config::{self, Action, ConfigError, Flags, Job, Program, Root};
 use crate::data::vocab::BYTE_ORDER_MARK;
+use crate::error::Error;
+use crate::processes::{Processes, ProcessesError};
 
 /// Exit status of a usage error.
 const USAGE: u8 = 2;
@@ -55,6 +58,22 @@ pub fn run<T: Root>(program: &Program, mut job: impl FnMut(&Job<T>, &Call) -> an
     })
 }
 
+/// Does the work of one job together with the processes that torchrun has started, where it has. Their waiting for each other ends
+/// after `timeout` seconds. They are told why this one ends, unless it ends because another one did.
+pub fn together<T>(call: &Call, timeout: i64, work: impl FnOnce(&Processes) -> anyhow::Result<T>) -> anyhow::Result<T> {
+    let processes = Processes::meet(Duration::from_secs(timeout.unsigned_abs()))?;
+    if call.multirun && processes.size() > 1 {
+        let problem =
+            "-m asks for several jobs, and torchrun starts processes for one; start torchrun for each of them";
+        return Err(ConfigError::Usage(problem.to_owned()).into());
+    }
+    work(&processes).inspect_err(|error| {
+        if !matches!(error.downcast_ref(), Some(Error::Processes(_))) && !error.is::<ProcessesError>() {
+            processes.fail(&format!("{error:#}"));
+        }
+    })
+}
+
 /// Runs a program: its exit status, or its error as one line on standard error and a status that is not 0.
 pub fn exit(main: impl FnOnce() -> anyhow::Result<u8>) -> ExitCode {
     keep_freed_memory();
@@ -74,10 +93,30 @@ pub fn exit(main: impl FnOnce() -> anyhow::Result<u8>) -> ExitCode {
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS, // the reader has seen enough
         Err(error) => {
             // One line whatever the message quotes.
-            let _ = writeln!(std::io::stderr(), "error: {}", format!("{error:#}").replace('\n', "\\n"));
+            let line = format!("{error:#}").replace('\n', "\\n");
+            let _ = writeln!(std::io::stderr(), "error{}: {line}", rank());
+            tell_torchrun(&line);
             let usage = error.chain().any(|cause| cause.is::<ConfigError>());
             ExitCode::from(if usage { USAGE } else { 1 })
         }
+    }
+}
+
+/// Which of several processes says something.
+fn rank() -> String {
+    let number = |name| std::env::var(name).ok().and_then(|value| value.parse::<u32>().ok());
+    match (number("RANK"), number("WORLD_SIZE")) {
+        (Some(rank), Some(2..)) => format!(" (rank {rank})"),
+        _ => String::new(),
+    }
+}
+
+/// The file in which torchrun looks for the reason of a failure.
+fn tell_torchrun(message: &str) {
+    if let Some(path) = std::env::var_os("TORCHELASTIC_ERROR_FILE") {
+        let now = chrono::Local::now().timestamp().to_string();
+        let told = serde_json::json!({"message": {"message": message, "extraInfo": {"timestamp": now}}});
+        let _ = std::fs::write(path, told.to_string());
     }
 }
 
