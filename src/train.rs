@@ -17,7 +17,7 @@ use crate::run::profile::Profile;
 use crate::run::recovery::{Recovery, Verdict};
 use crate::run::state::State;
 use crate::run::together;
-use crate::tracking::{End, Trackers};
+use crate::tracking::{End, Hosts, Trackers};
 
 /// How a run ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -33,6 +33,7 @@ struct Run {
     state: State,
     recovery: Recovery,
     dir: RunDir,
+    hosts: Hosts,
     tracker: Trackers,
 }
 
@@ -147,9 +148,9 @@ impl Run {
         let (state, start) = State::new(again.as_ref().unwrap_or(config), processes)?;
         let own = start.checkpoint.as_deref().filter(|_| !one_of_several && !start.apart);
         if !processes.is_first() {
-            let dir = together::directory(processes, None)?;
+            let dir = RunDir::of_another(together::directory(processes, None)?);
             let recovery = Recovery::new(start.checkpoint.filter(|_| !start.apart));
-            return Ok(Self { state, recovery, dir: RunDir::of_another(dir), tracker: Trackers::none() });
+            return Ok(Self { state, recovery, dir, hosts: Hosts::new(processes), tracker: Trackers::none() });
         }
         let run_dir = match before {
             Some(before) => RunDir::take_over(before)?,
@@ -159,7 +160,7 @@ impl Run {
             .describe(&state.config, overrides)
             .map_err(Error::from)
             .and_then(|()| together::directory(processes, Some(&run_dir.path)))
-            .and_then(|_| Trackers::open(&state.config, &run_dir.path, state.step));
+            .and_then(|_| Trackers::open(&state.config, &run_dir.path, state.step, processes.size()));
         let mut tracker = match opened {
             Ok(tracker) => tracker,
             Err(error) => {
@@ -174,7 +175,7 @@ impl Run {
         notes.push(format!("Training from step {} to {}", state.step, state.config.train.max_steps));
         notes.iter().for_each(|note| tracker.note(note));
         let recovery = Recovery::new(start.checkpoint.filter(|_| !start.apart));
-        Ok(Self { state, recovery, dir: run_dir, tracker })
+        Ok(Self { state, recovery, dir: run_dir, hosts: Hosts::new(processes), tracker })
     }
 
     /// Whether something that happens every `interval` steps falls on this accumulation boundary; 0 or less is never.
@@ -189,7 +190,7 @@ impl Run {
         let nonfinite = self.state.nonfinite;
         let nonfinite = (nonfinite > 0).then(|| ("nonfinite".to_owned(), nonfinite as f64));
         let metrics = metrics.read_averaged(|means| self.state.processes().average(means)); // read from the device
-        self.tracker.log(&row(step, head.chain(metrics).chain(nonfinite)))
+        self.tracker.log(&row(step, head.chain(metrics).chain(nonfinite).chain(self.hosts.figures())))
     }
 
     /// Deals with what is NaN or infinite in a step, in words, if anything is: whether the run went back to an earlier step.

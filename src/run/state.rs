@@ -195,11 +195,13 @@ impl State {
         let (threads, dtype, seed) = (tch::get_num_threads(), config.train.dtype, config.train.seed);
         let characters = corpus.len(Split::Train) + corpus.len(Split::Val);
         let tokens = config.data.batch_size * config.data.block_size;
-        vec![
+        let mut lines = vec![
             format!("Setup: device={device:?}, threads={threads}, dtype={dtype}, seed={seed}"),
             format!("Data: {} | {characters} characters | vocab_size={}", corpus.path.display(), corpus.vocab.len()),
             format!("Model: {} parameters | {tokens} tokens per step", self.ebm.params().numel()),
-        ]
+        ];
+        lines.extend(together::announce(self));
+        lines
     }
 
     /// What the user should know of the settings, in lines for people.

@@ -83,6 +83,26 @@ pub fn check_weights(state: &State) -> Result<(), Error> {
     )))
 }
 
+/// Who trains, in lines for people.
+pub fn announce(state: &State) -> Vec<String> {
+    let (processes, threads) = (state.processes(), tch::get_num_threads());
+    if processes.size() == 1 {
+        return Vec::new();
+    }
+    let mut hosts = processes.hosts().to_vec();
+    hosts.dedup();
+    let (n, own, hosts) = (processes.size(), state.config.data.batch_size / processes.size() as i64, hosts.join(", "));
+    let mut lines =
+        vec![format!("Processes: {n} on {hosts} | each takes {own} of the {} windows of a batch", own * n as i64)];
+    let cores = std::thread::available_parallelism().map_or(1, usize::from) / processes.local().1;
+    if state.ebm.device() == Device::Cpu && (threads as usize) < cores {
+        lines.push(format!(
+            "Each process computes on {threads} of its {cores} cores: OMP_NUM_THREADS={cores} gives it all of them"
+        ));
+    }
+    lines
+}
+
 /// What rank 0 tells the others beside its tensors.
 #[derive(Serialize, Deserialize)]
 struct Standing {

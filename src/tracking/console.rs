@@ -72,10 +72,11 @@ pub struct Console {
 }
 
 impl Console {
-    /// A table for a run of `max_steps` steps, resumed at `start`, of `tokens_per_step` tokens, with or without a CD loss.
-    pub fn new(start: i64, max_steps: i64, tokens_per_step: i64, contrastive: bool) -> Self {
+    /// A table for a run of `steps`, from its start to its last, with or without a CD loss. A step has so many tokens, which so many
+    /// processes share.
+    pub fn new(steps: (i64, i64), tokens: (i64, usize), contrastive: bool) -> Self {
         let terminal = std::io::stdout().is_terminal() && std::io::stderr().is_terminal();
-        let bar = if terminal { progress_bar(start, max_steps, tokens_per_step) } else { ProgressBar::hidden() };
+        let bar = if terminal { progress_bar(steps, tokens) } else { ProgressBar::hidden() };
         Self { bar, terminal, contrastive, columns: Vec::new(), lines: Vec::new() }
     }
 
@@ -155,14 +156,15 @@ impl Tracker for Console {
 }
 
 /// One line in any terminal: what has no room is left out, the least telling first.
-fn progress_bar(start: i64, max_steps: i64, tokens_per_step: i64) -> ProgressBar {
+fn progress_bar((start, max_steps): (i64, i64), (tokens, processes): (i64, usize)) -> ProgressBar {
     let line = move |state: &ProgressState, w: &mut dyn std::fmt::Write| {
         let (left, steps) = (state.eta().as_secs(), state.per_sec());
         let parts = [
             format!("{}/{}", state.pos(), state.len().unwrap_or_default()),
             format!("  {}:{:02}:{:02} left", left / 3600, left / 60 % 60, left % 60),
             format!("  {steps:.1} steps/s"),
-            format!("  {:.0} tokens/s", steps * tokens_per_step as f64),
+            format!("  {:.0} tokens/s", steps * tokens as f64),
+            if processes > 1 { format!("  {processes} processes") } else { String::new() },
         ];
         let width = terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0));
         let _ = write!(w, "{}", fitted(&parts, state.fraction(), width.saturating_sub(1)));

@@ -1,6 +1,7 @@
 //! Where a run's numbers go. The training loop logs rows and does not ask who listens.
 
 mod console;
+mod hosts;
 mod jsonl;
 mod tensorboard;
 mod tracker;
@@ -8,6 +9,7 @@ mod trackers;
 mod wandb;
 
 pub use console::Console;
+pub use hosts::Hosts;
 pub use jsonl::{Jsonl, read_rows};
 pub use tensorboard::TensorBoard;
 pub use tracker::{End, Tracker};

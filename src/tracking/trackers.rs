@@ -21,10 +21,11 @@ impl Trackers {
         Self(Vec::new())
     }
 
-    /// Listeners of a run in `run_dir` that begins at step `start`.
-    pub fn open(config: &Config, run_dir: &Path, start: i64) -> Result<Self, Error> {
+    /// Listeners of a run in `run_dir` that begins at step `start`, in so many processes.
+    pub fn open(config: &Config, run_dir: &Path, start: i64, processes: usize) -> Result<Self, Error> {
         let tokens = config.data.batch_size * config.data.block_size;
-        let console = Console::new(start, config.train.max_steps, tokens, config.model.use_contrastive);
+        let steps = (start, config.train.max_steps);
+        let console = Console::new(steps, (tokens, processes), config.model.use_contrastive);
         let mut trackers = Self(vec![Box::new(console), Box::new(Jsonl::open(run_dir, start)?)]);
         if config.tensorboard {
             trackers.0.push(Box::new(TensorBoard::open(run_dir, start)?));
