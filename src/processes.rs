@@ -50,7 +50,9 @@ pub enum ProcessesError {
         reason: String,
     },
     /// This process is.
-    #[error("the other processes and the meeting at {address} do not answer: is the network down? ({reason})")]
+    #[error(
+        "neither the other processes nor the meeting at {address} answer: rank 0 is gone, or the network is down ({reason})"
+    )]
     CutOff {
         /// Where they met
         address: String,
@@ -316,11 +318,16 @@ impl Processes {
         self.check()
     }
 
-    /// Lets the others know why this process ends.
-    pub fn fail(&self, message: &str) {
-        if let Some(joined) = &self.0 {
-            let _ = joined.store.set(FAULT, format!("{} {message}", self.rank()).as_bytes());
+    /// Ends the work of a process that has failed: the others hear of it, and of the reason where it was its own.
+    pub fn leave(&self, reason: Option<&str>) {
+        let Some(joined) = &self.0 else { return };
+        if let Some(reason) = reason {
+            let _ = joined.store.set(FAULT, format!("{} {reason}", self.rank()).as_bytes());
         }
+        *locked(&joined.group) = None; // whoever waits for this process hears at once that it is gone
+        // A store goes with the process that holds it: not before the others have read why.
+        let wait = if joined.rendezvous.serves { 2 * ROLL_CALL } else { Duration::ZERO };
+        joined.store.absent("leaving", wait.max(LOOK));
     }
 
     /// Notes the run's directory for processes that `torchrun` may start in place of these.
@@ -370,12 +377,15 @@ impl Joined {
 
     /// Who is to blame for a failure.
     fn explain(&self, error: c10d::Error) -> ProcessesError {
+        if let Some(ended) = self.ended() {
+            return ended;
+        }
         let absent = self.store.absent("after a failure", ROLL_CALL);
         if absent.contains(&self.rendezvous.rank) {
             return ProcessesError::CutOff { address: self.rendezvous.address(), reason: error.to_string() };
         }
         let gone = || absent.first().map(|&rank| self.gone(rank, &error));
-        self.ended().or_else(gone).unwrap_or(ProcessesError::Between(error))
+        self.ended().or_else(gone).unwrap_or(ProcessesError::Between(error)) // it may have said so meanwhile
     }
 
     /// Who has said why it ends.

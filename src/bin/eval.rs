@@ -51,7 +51,7 @@ fn measure(config: &EvalConfig, output: Output, processes: &Processes) -> anyhow
     let device = device::resolve_for(&config.compute.device, processes.local().0)?;
     let mut loaded = load(&config.from, &config.model, device)?;
     let corpus = loaded.corpus(config.data_path.as_deref())?;
-    processes.agree(&json!({"settings": config, "SHA-256 of the text": corpus.sha256}))?;
+    processes.agree(&json!({"settings": config, "the SHA-256 of its text": corpus.sha256}))?;
     processes.join(device)?;
     loaded.ebm.processes = processes.clone();
     let ebm = &loaded.ebm;

@@ -68,9 +68,8 @@ pub fn together<T>(call: &Call, timeout: i64, work: impl FnOnce(&Processes) -> a
         return Err(ConfigError::Usage(problem.to_owned()).into());
     }
     work(&processes).inspect_err(|error| {
-        if !matches!(error.downcast_ref(), Some(Error::Processes(_))) && !error.is::<ProcessesError>() {
-            processes.fail(&format!("{error:#}"));
-        }
+        let theirs = matches!(error.downcast_ref(), Some(Error::Processes(_))) || error.is::<ProcessesError>();
+        processes.leave((!theirs).then(|| format!("{error:#}")).as_deref());
     })
 }
 

@@ -32,8 +32,11 @@ pub fn check(processes: &Processes, config: &Config, corpus: &Corpus) -> Result<
     for path in OWN {
         settings.pointer_mut(path).map(Value::take);
     }
-    let (text, version) = (&corpus.sha256, env!("CARGO_PKG_VERSION"));
-    processes.agree(&json!({"version": version, "settings": settings, "SHA-256 of the text": text}))?;
+    let mut alike = json!({"version": env!("CARGO_PKG_VERSION"), "the SHA-256 of its text": corpus.sha256});
+    if let (Value::Object(alike), Value::Object(settings)) = (&mut alike, settings) {
+        alike.extend(settings);
+    }
+    processes.agree(&alike)?;
     let (batch, n) = (config.data.batch_size, processes.size() as i64);
     if batch % n != 0 {
         return Err(Error::Request(format!(

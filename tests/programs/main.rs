@@ -30,6 +30,7 @@ mod nonfinite;
 mod other_machines;
 mod overrides;
 mod processes;
+mod processes_end;
 mod provenance;
 mod readme;
 mod repeat;

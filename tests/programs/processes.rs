@@ -6,7 +6,7 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
-use super::command::{Finished, Program};
+use super::command::{Finished, Program, Running};
 use super::workdir::{Workdir, folders, metrics};
 
 /// A batch that 2, 3 and 4 processes share; nothing drawn but what all draw alike.
@@ -18,12 +18,15 @@ const EVEN: [&str; 5] = [
     "train.max_steps=50",
 ];
 
-/// `n` processes with these words, to their ends.
-fn together(workdir: &Workdir, n: usize, words: &[&str]) -> Vec<Finished> {
+/// `n` processes of a program, to their ends.
+fn together(n: usize, program: impl Fn(usize) -> Program) -> Vec<Finished> {
+    start(n, program).into_iter().map(Running::ends).collect()
+}
+
+/// `n` processes of a program.
+pub fn start(n: usize, program: impl Fn(usize) -> Program) -> Vec<Running> {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
-    let start = |rank: usize| one_of(workdir.train(words), rank, n, &port).starts();
-    let running: Vec<_> = (0..n).map(start).collect();
-    running.into_iter().map(|process| process.ends()).collect()
+    (0..n).map(|rank| one_of(program(rank), rank, n, &port).starts()).collect()
 }
 
 fn one_of(program: Program, rank: usize, n: usize, port: &str) -> Program {
@@ -68,9 +71,8 @@ fn apart(one: &Path, other: &Path) -> f64 {
 fn as_one(n: usize, words: &[&str], tolerance: f64) {
     let workdir = Workdir::new();
     workdir.train(&in_folder(words, "out_dir=one")).succeeds();
-    for finished in together(&workdir, n, &in_folder(words, "out_dir=several")) {
-        finished.exits(0);
-    }
+    let words = in_folder(words, "out_dir=several");
+    together(n, |_| workdir.train(&words)).into_iter().for_each(|finished| drop(finished.exits(0)));
     let apart = apart(&only_run(&workdir, "one"), &only_run(&workdir, "several"));
     assert!(apart <= tolerance, "{n} processes, {words:?}: {apart:e}");
 }
@@ -104,4 +106,42 @@ fn contrastive_training_of_several_processes_is_that_of_one() {
             as_one(n, &[&words[..], &["model=upstream"]].concat(), TOLERANCE);
         }
     }
+}
+
+/// The order of the data does not hang on who reads them; one checkpoint is that of all, and of any number.
+#[test]
+fn a_run_goes_on_with_another_number_of_processes() {
+    let workdir = Workdir::new();
+    let words = ["model.contrastive_type=pcd", "model.n_persistent=9", "model.energy_convergence_threshold=0"];
+    workdir.train(&in_folder(&words, "out_dir=one")).succeeds();
+    for (n, max_steps) in [(2, 20), (3, 35), (1, 50)] {
+        let newest = folders(&workdir.path("several"))
+            .pop()
+            .map(|run| format!("load_checkpoint={}", run.join("final.pt").display()));
+        let max_steps = format!("train.max_steps={max_steps}");
+        let words = [&in_folder(&words, "out_dir=several")[..], &[&max_steps]].concat();
+        let program = |_| workdir.train(&words).args(&newest);
+        let all = together(n, program);
+        all.into_iter().for_each(|finished| drop(finished.exits(0)));
+    }
+    let apart = apart(&only_run(&workdir, "one"), &only_run(&workdir, "several"));
+    assert!(apart <= TOLERANCE, "{apart:e}");
+}
+
+#[test]
+fn eval_of_several_processes_is_that_of_one() {
+    let workdir = Workdir::new();
+    workdir.train(&[]).succeeds();
+    let words = ["--json", "steps=0,2,4", "batch_size=5", "model.adaptive=true"];
+    let one = workdir.eval(&words).succeeds().stdout;
+    for n in [2, 3] {
+        let mut all = together(n, |_| workdir.eval(&words));
+        assert_eq!(all.remove(0).exits(0).stdout, one, "{n}");
+        all.into_iter().for_each(|finished| assert_eq!(finished.exits(0).says_nothing_on_stderr().stdout, ""));
+    }
+}
+
+#[test]
+fn in_bfloat16_several_processes_learn_as_well_as_one() {
+    as_one(2, &["train.dtype=bfloat16"], 0.01);
 }
