@@ -22,6 +22,8 @@ const ROLL_CALL: Duration = Duration::from_secs(3);
 const LOOK: Duration = Duration::from_millis(500);
 /// Where a process says why it ends: its rank, a blank, and its message.
 const FAULT: &str = "fault";
+/// The roll call of those who have read why.
+const LEAVING: &str = "leaving";
 /// Where the run's directory stands for those who are started again.
 const RUN: &str = "run";
 
@@ -325,9 +327,12 @@ impl Processes {
             let _ = joined.store.set(FAULT, format!("{} {reason}", self.rank()).as_bytes());
         }
         *locked(&joined.group) = None; // whoever waits for this process hears at once that it is gone
-        // A store goes with the process that holds it: not before the others have read why.
-        let wait = if joined.rendezvous.serves { 2 * ROLL_CALL } else { Duration::ZERO };
-        joined.store.absent("leaving", wait.max(LOOK));
+        if joined.rendezvous.serves {
+            // The store goes with this process: not before the others have read why.
+            joined.store.absent(LEAVING, 2 * ROLL_CALL);
+        } else {
+            let _ = joined.store.set(&format!("{LEAVING}/{}", self.rank()), &[]);
+        }
     }
 
     /// Notes the run's directory for processes that `torchrun` may start in place of these.

@@ -16,11 +16,14 @@ const PROGRAM: Program = Program { name: "train", about: "Train an energy-based 
 fn main() -> ExitCode {
     let mut signals = None;
     program::run(&PROGRAM, |job: &Job<Config>, call| {
-        let stop = match &signals {
-            Some(stop) => stop,
-            None => signals.insert(stop_on_signals().context("cannot listen for Ctrl-C")?),
-        };
-        program::together(call, job.config.train.timeout, |processes| one(job, call, stop, processes))
+        program::together(call, job.config.train.timeout, |processes| {
+            // Until all have met there is nothing to save, and a signal ends the waiting.
+            let stop = match &signals {
+                Some(stop) => stop,
+                None => signals.insert(stop_on_signals().context("cannot listen for Ctrl-C")?),
+            };
+            one(job, call, stop, processes)
+        })
     })
 }
 

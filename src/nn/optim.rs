@@ -3,7 +3,7 @@
 //! tch cannot read or set its optimizer's state, and checkpoints carry it, so this one is ours. All parameters of a group lie
 //! in one flat tensor, and each parameter is a view of it: a step is a dozen kernels however many layers there are.
 
-use tch::{Tensor, no_grad};
+use tch::{Device, Tensor, no_grad};
 
 use crate::config::{ModelConfig, TrainConfig};
 use crate::nn::params::{Param, Params, flatten, views};
@@ -11,6 +11,8 @@ use crate::processes::Processes;
 
 /// PyTorch's default.
 const EPS: f64 = 1e-8;
+/// Numbers that a step of the optimizer takes at a time on a CPU.
+const PIECE: i64 = 1 << 18;
 /// PyTorch's guard in `clip_grad_norm_`.
 const CLIP_EPS: f64 = 1e-6;
 
@@ -169,12 +171,16 @@ impl AdamW {
             let Some(grad) = group.grad.take() else { continue };
             let lr = lr * group.lr_multiplier;
             no_grad(|| {
-                let _ = group.exp_avg.lerp_(&grad, 1.0 - beta1); // m ← β₁m + (1 − β₁)g
-                let _ = group.exp_avg_sq.g_mul_scalar_(beta2); // v ← β₂v + (1 − β₂)g²
-                let _ = group.exp_avg_sq.g_add_(&(grad.square() * (1.0 - beta2)));
-                let denom = group.exp_avg_sq.sqrt() / bias2.sqrt() + EPS; // √v̂ + ε
-                let _ = group.theta.g_mul_scalar_(1.0 - lr * group.weight_decay);
-                let _ = group.theta.g_sub_(&(&group.exp_avg / denom * (lr / bias1))); // θ ← θ − lr m̂ / (√v̂ + ε)
+                for [grad, mut exp_avg, mut exp_avg_sq, mut theta] in
+                    pieces([&grad, &group.exp_avg, &group.exp_avg_sq, &group.theta])
+                {
+                    let _ = exp_avg.lerp_(&grad, 1.0 - beta1); // m ← β₁m + (1 − β₁)g
+                    let _ = exp_avg_sq.g_mul_scalar_(beta2); // v ← β₂v + (1 − β₂)g²
+                    let _ = exp_avg_sq.g_add_(&grad.square().g_mul_scalar_(1.0 - beta2));
+                    let denom = exp_avg_sq.sqrt().g_div_scalar_(bias2.sqrt()).g_add_scalar_(EPS); // √v̂ + ε
+                    let _ = theta.g_mul_scalar_(1.0 - lr * group.weight_decay);
+                    let _ = theta.g_sub_(&exp_avg.g_div(&denom).g_mul_scalar_(lr / bias1)); // θ ← θ − lr m̂ / (√v̂ + ε)
+                }
             });
         }
     }
@@ -231,6 +237,14 @@ impl AdamW {
         };
         self.groups.iter().map(settings).collect()
     }
+}
+
+/// The same parts of flat tensors, one after another, so small on a CPU that they stay in its cache from kernel to kernel.
+fn pieces<const N: usize>(flat: [&Tensor; N]) -> impl Iterator<Item = [Tensor; N]> {
+    let (len, cpu) = (flat[0].numel() as i64, flat[0].device() == Device::Cpu);
+    let piece = if cpu { PIECE } else { len };
+    let starts = (0..len).step_by(piece as usize);
+    starts.map(move |start| flat.map(|tensor| tensor.narrow(0, start, piece.min(len - start))))
 }
 
 /// The learning rate of `step`: linear from 1 % of the peak, then a cosine to `min_lr`, then flat.
