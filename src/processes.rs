@@ -77,6 +77,27 @@ pub enum ProcessesError {
     },
 }
 
+/// Tries whether processes can send tensors on the CPU to each other: this one sends some to itself.
+///
+/// # Errors
+/// They cannot.
+pub fn try_gloo() -> Result<(), ProcessesError> {
+    let timeout = Duration::from_secs(10);
+    let (host, job) = ("127.0.0.1".to_owned(), "trial".to_owned());
+    let alone =
+        Rendezvous { rank: 0, size: 1, local_rank: 0, local_size: 1, host, port: 0, serves: true, job, restarts: 0 };
+    let group = Group::join(&Store::open(&alone, timeout)?, timeout, false)?;
+    Ok(group.sum(&Tensor::from_slice(&[1.0f32]))?)
+}
+
+/// Looks for what sends tensors on GPUs.
+///
+/// # Errors
+/// It is not there; the message says why.
+pub fn try_nccl() -> Result<(), ProcessesError> {
+    Ok(c10d::nccl()?)
+}
+
 /// The processes of one training, as one of them sees them. A clone stands for the same ones.
 #[derive(Debug, Clone, Default)]
 pub struct Processes(Option<Arc<Joined>>);

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use nanoebm::config::{DoctorConfig, Job, Program};
+use nanoebm::processes::{self, ProcessesError};
 use nanoebm::{device, program};
 use tch::{Device, Kind, TchError, Tensor};
 
@@ -27,6 +28,8 @@ fn main() -> ExitCode {
             Err(error) => say("mps", error)?,
         }
         say("cpu", trial(Device::Cpu))?;
+        say("gloo", verdict(processes::try_gloo(), "several processes can train on the CPU"))?;
+        say("nccl", verdict(processes::try_nccl(), "several processes can train on GPUs"))?;
         processor()?;
         Ok(0)
     })
@@ -48,6 +51,10 @@ fn cuda() -> io::Result<()> {
         Ok(count) => (0..count).try_for_each(|n| say(&format!("cuda:{n}"), trial(Device::Cuda(n)))),
         Err(reason) => say("cuda", format!("device `cuda` is not available: {reason}")),
     }
+}
+
+fn verdict(tried: Result<(), ProcessesError>, good: &str) -> String {
+    tried.map_or_else(|error| error.to_string(), |()| format!("works: {good}"))
 }
 
 /// Computes something small on a device, and says what came of it.

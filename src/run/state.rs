@@ -22,7 +22,7 @@ use crate::processes::Processes;
 use crate::run::ram;
 use crate::run::resume::{Start, read_corpus, resume};
 use crate::run::step::Step;
-use crate::run::together;
+use crate::run::together::{self, Standing};
 
 /// A training, between two of its steps.
 #[derive(Debug)]
@@ -85,7 +85,7 @@ impl State {
             None => Start::default(),
         };
         state.nonfinite = start.nonfinite;
-        together::share(&mut state, &mut start)?;
+        state.share(&mut start)?;
         Ok((state, start))
     }
 
@@ -102,6 +102,23 @@ impl State {
         Ok(start)
     }
 
+    /// Takes over what rank 0 has.
+    fn share(&mut self, start: &mut Start) -> Result<(), Error> {
+        let own = Standing {
+            step: self.step,
+            position: self.position,
+            best_val_nll: self.best_val_nll,
+            nonfinite: self.nonfinite,
+            checkpoint: start.checkpoint.clone(),
+            apart: start.apart,
+        };
+        let first = together::share(own, &self.ebm, &mut self.optimizer, self.contrastive.as_mut())?;
+        (self.step, self.position) = (first.step, first.position);
+        (self.best_val_nll, self.nonfinite) = (first.best_val_nll, first.nonfinite);
+        (start.checkpoint, start.apart) = (first.checkpoint, first.apart);
+        Ok(())
+    }
+
     /// Goes back to one of the run's own checkpoints, with another order of the data and other random numbers from there on.
     pub fn roll_back(&mut self, path: &Path) -> Result<(), Error> {
         let order = self.position.order + 1;
@@ -110,7 +127,7 @@ impl State {
         if self.processes().is_first() {
             self.load(&Checkpoint::read(path)?)?;
         }
-        together::share(self, &mut Start::default())?;
+        self.share(&mut Start::default())?;
         self.position.order = order;
         Ok(())
     }
@@ -174,7 +191,7 @@ impl State {
         // In the middle of an accumulation, each holds gradients of its own.
         self.optimizer.average_gradients(self.processes());
         self.processes().check()?;
-        together::check_weights(self)?;
+        together::check_weights(self.processes(), &self.optimizer)?;
         if !self.processes().is_first() {
             return Ok(());
         }
@@ -200,7 +217,7 @@ impl State {
             format!("Data: {} | {characters} characters | vocab_size={}", corpus.path.display(), corpus.vocab.len()),
             format!("Model: {} parameters | {tokens} tokens per step", self.ebm.params().numel()),
         ];
-        lines.extend(together::announce(self));
+        lines.extend(together::announce(self.processes(), device, config.data.batch_size));
         lines
     }
 

@@ -8,12 +8,13 @@ use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
 
 use crate::config::Config;
+use crate::contrastive::Contrastive;
 use crate::data::batches::Position;
 use crate::data::{Corpus, Vocab};
+use crate::ebm::Ebm;
 use crate::error::Error;
+use crate::nn::optim::AdamW;
 use crate::processes::Processes;
-use crate::run::resume::Start;
-use crate::run::state::State;
 
 /// What each process may have of its own: where its files are, and its device.
 const OWN: [&str; 4] = ["/data/data_path", "/data/num_workers", "/train/device", "/load_checkpoint"];
@@ -64,13 +65,12 @@ pub fn restarted(processes: &Processes) -> Option<PathBuf> {
 }
 
 /// An error unless all processes have the same weights, bit for bit: they are one model, and a checkpoint is that of all.
-pub fn check_weights(state: &State) -> Result<(), Error> {
-    let processes = state.processes();
+pub fn check_weights(processes: &Processes, optimizer: &AdamW) -> Result<(), Error> {
     if processes.size() == 1 {
         return Ok(());
     }
     let mut sha256 = digest::Context::new(&digest::SHA256);
-    for tensor in state.optimizer.tensors() {
+    for tensor in optimizer.tensors() {
         let mut bytes = vec![0u8; 4 * tensor.numel()];
         tensor.to_device(Device::Cpu).copy_data_u8(&mut bytes, tensor.numel());
         sha256.update(&bytes);
@@ -80,25 +80,25 @@ pub fn check_weights(state: &State) -> Result<(), Error> {
     if processes.is_alike(first)? {
         return Ok(());
     }
-    let step = state.step;
-    Err(Error::Request(format!(
-        "the processes no longer have the same weights after {step} steps: is one of their machines broken? Go on from the checkpoint before"
-    )))
+    Err(Error::Request(
+        "the processes no longer have the same weights: is one of their machines broken? Go on from the checkpoint before"
+            .to_owned(),
+    ))
 }
 
 /// Who trains, in lines for people.
-pub fn announce(state: &State) -> Vec<String> {
-    let (processes, threads) = (state.processes(), tch::get_num_threads());
+pub fn announce(processes: &Processes, device: Device, batch_size: i64) -> Vec<String> {
+    let threads = tch::get_num_threads();
     if processes.size() == 1 {
         return Vec::new();
     }
     let mut hosts = processes.hosts().to_vec();
     hosts.dedup();
-    let (n, own, hosts) = (processes.size(), state.config.data.batch_size / processes.size() as i64, hosts.join(", "));
+    let (n, own, hosts) = (processes.size(), batch_size / processes.size() as i64, hosts.join(", "));
     let mut lines =
         vec![format!("Processes: {n} on {hosts} | each takes {own} of the {} windows of a batch", own * n as i64)];
     let cores = std::thread::available_parallelism().map_or(1, usize::from) / processes.local().1;
-    if state.ebm.device() == Device::Cpu && (threads as usize) < cores {
+    if device == Device::Cpu && (threads as usize) < cores {
         lines.push(format!(
             "Each process computes on {threads} of its {cores} cores: OMP_NUM_THREADS={cores} gives it all of them"
         ));
@@ -107,73 +107,74 @@ pub fn announce(state: &State) -> Vec<String> {
 }
 
 /// What rank 0 tells the others beside its tensors.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Standing {
+    /// Steps done
+    pub step: i64,
+    /// Where it stands in its data
+    pub position: Position,
+    /// Best validation loss so far
+    pub best_val_nll: Option<f64>,
+    /// Steps so far that held NaN or infinity
+    pub nonfinite: i64,
+    /// The checkpoint that the run goes on from
+    pub checkpoint: Option<PathBuf>,
+    /// Whether that is another run's
+    pub apart: bool,
+}
+
+/// The shapes that the others make room for.
 #[derive(Serialize, Deserialize)]
-struct Standing {
-    step: i64,
-    position: Position,
-    best_val_nll: Option<f64>,
-    nonfinite: i64,
+struct Shapes {
     optimizer_step: i64,
     lr: f64,
     /// Whether there are gradients of an accumulation that is not complete
     held: bool,
-    /// The shapes of the chains and of their velocity
+    /// Of the chains and of their velocity
     chains: [Option<Vec<i64>>; 2],
-    checkpoint: Option<PathBuf>,
-    apart: bool,
 }
 
-/// Puts rank 0's state into that of all others.
-pub fn share(state: &mut State, start: &mut Start) -> Result<(), Error> {
-    let processes = state.processes().clone();
+/// Gives all others the state that rank 0 has: tensors in place, and the rest in return.
+pub fn share(
+    own: Standing,
+    ebm: &Ebm,
+    optimizer: &mut AdamW,
+    contrastive: Option<&mut Contrastive>,
+) -> Result<Standing, Error> {
+    let processes = &ebm.processes;
     if processes.size() == 1 {
-        return Ok(());
+        return Ok(own);
     }
-    let mut bytes = serde_json::to_vec(&standing(state, start)).unwrap_or_default();
+    let shape = |tensor: &Option<Tensor>| tensor.as_ref().map(Tensor::size);
+    let shapes = Shapes {
+        optimizer_step: optimizer.step,
+        lr: optimizer.lr,
+        held: optimizer.held().next().is_some(),
+        chains: contrastive.as_ref().map(|c| [shape(&c.chains), shape(&c.velocity)]).unwrap_or_default(),
+    };
+    let mut bytes = serde_json::to_vec(&(own, shapes)).unwrap_or_default();
     processes.broadcast_bytes(&mut bytes, 0);
     processes.check()?;
-    let first: Standing = serde_json::from_slice(&bytes)
+    let (first, shapes): (Standing, Shapes) = serde_json::from_slice(&bytes)
         .map_err(|e| Error::Request(format!("rank 0 has sent what is not its state: {e}")))?;
-    (state.step, state.position) = (first.step, first.position);
-    (state.best_val_nll, state.nonfinite) = (first.best_val_nll, first.nonfinite);
-    (state.optimizer.step, state.optimizer.lr) = (first.optimizer_step, first.lr);
-    (start.checkpoint, start.apart) = (first.checkpoint, first.apart);
-
-    state.optimizer.tensors().for_each(|tensor| processes.broadcast(tensor));
-    processes.broadcast(&state.ebm.alpha.detach());
-    if first.held {
+    (optimizer.step, optimizer.lr) = (shapes.optimizer_step, shapes.lr);
+    optimizer.tensors().for_each(|tensor| processes.broadcast(tensor));
+    processes.broadcast(&ebm.alpha.detach());
+    let zeros = |shape: &[i64]| Tensor::zeros(shape, (Kind::Float, ebm.device()));
+    if shapes.held {
         if !processes.is_first() {
-            let zeros = |n| Tensor::zeros([n], (Kind::Float, state.ebm.device()));
-            let zeros = state.optimizer.group_sizes().into_iter().map(zeros).collect();
-            state.optimizer.hold(zeros);
+            let room = optimizer.group_sizes().into_iter().map(|n| zeros(&[n])).collect();
+            optimizer.hold(room);
         }
-        state.optimizer.held().for_each(|grad| processes.broadcast(grad));
+        optimizer.held().for_each(|grad| processes.broadcast(grad));
     }
-    if let Some(contrastive) = &mut state.contrastive {
-        let device = state.ebm.device();
-        for (tensor, shape) in [&mut contrastive.chains, &mut contrastive.velocity].into_iter().zip(first.chains) {
-            if !processes.is_first() {
-                *tensor = shape.map(|shape| Tensor::zeros(shape, (Kind::Float, device)));
-            }
-            tensor.iter().for_each(|tensor| processes.broadcast(tensor));
+    let chains = contrastive.map(|c| [&mut c.chains, &mut c.velocity]);
+    for (tensor, shape) in chains.into_iter().flatten().zip(shapes.chains) {
+        if !processes.is_first() {
+            *tensor = shape.map(|shape| zeros(&shape));
         }
+        tensor.iter().for_each(|tensor| processes.broadcast(tensor));
     }
-    Ok(processes.check()?)
-}
-
-fn standing(state: &State, start: &Start) -> Standing {
-    let shape = |tensor: &Option<Tensor>| tensor.as_ref().map(Tensor::size);
-    let chains = state.contrastive.as_ref().map(|c| [shape(&c.chains), shape(&c.velocity)]);
-    Standing {
-        step: state.step,
-        position: state.position,
-        best_val_nll: state.best_val_nll,
-        nonfinite: state.nonfinite,
-        optimizer_step: state.optimizer.step,
-        lr: state.optimizer.lr,
-        held: state.optimizer.held().next().is_some(),
-        chains: chains.unwrap_or_default(),
-        checkpoint: start.checkpoint.clone(),
-        apart: start.apart,
-    }
+    processes.check()?;
+    Ok(first)
 }
