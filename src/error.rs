@@ -186,3 +186,13 @@ pub enum Error {
     #[error("{0}")]
     Request(String),
 }
+
+impl Error {
+    /// What this process tells the others of it; nothing where it ended because another one did.
+    pub fn own(&self) -> Option<String> {
+        match self {
+            Self::Processes(error) if !error.is_own() => None,
+            error => Some(error.to_string()),
+        }
+    }
+}

@@ -4,9 +4,10 @@
 //! their gradients, what is logged, and whether a step is at fault. A process that is alone is spared all of it.
 //!
 //! What they do together is called from deep inside a computation, and does not fail there. The first failure is kept, what follows
-//! does nothing, and [`Processes::check`] returns it before anything comes of the step.
+//! does nothing, and [`Processes::check`] returns it before anything of it is written or updates the weights.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -22,9 +23,9 @@ const ROLL_CALL: Duration = Duration::from_secs(3);
 const LOOK: Duration = Duration::from_millis(500);
 /// Where a process says why it ends: its rank, a blank, and its message.
 const FAULT: &str = "fault";
-/// The roll call of those who have read why.
-const LEAVING: &str = "leaving";
-/// Where the run's directory stands for those who are started again.
+/// Between two looks at whether all have left.
+const PAUSE: Duration = Duration::from_millis(20);
+/// Where the run's directory or checkpoint stands for those who are started again.
 const RUN: &str = "run";
 
 /// What can go wrong between processes.
@@ -41,13 +42,11 @@ pub enum ProcessesError {
         /// What it said
         message: String,
     },
-    /// One of them is gone.
-    #[error("rank {rank} on {host} is gone, or does not answer ({reason})")]
+    /// Some of them are gone.
+    #[error("{ranks} is gone, or does not answer ({reason})")]
     Gone {
-        /// Which
-        rank: usize,
-        /// Where it ran
-        host: String,
+        /// Which, and where they ran
+        ranks: String,
         /// What libtorch says
         reason: String,
     },
@@ -98,6 +97,13 @@ pub fn try_nccl() -> Result<(), ProcessesError> {
     Ok(c10d::nccl()?)
 }
 
+impl ProcessesError {
+    /// Whether it is this process's own, of which the others do not know.
+    pub fn is_own(&self) -> bool {
+        matches!(self, Self::Between(c10d::Error::NoNccl(_)))
+    }
+}
+
 /// The processes of one training, as one of them sees them. A clone stands for the same ones.
 #[derive(Debug, Clone, Default)]
 pub struct Processes(Option<Arc<Joined>>);
@@ -114,6 +120,7 @@ struct Joined {
     group: Mutex<Option<Group>>,
     failure: Mutex<Option<ProcessesError>>,
     shared: AtomicU64,
+    left: AtomicBool,
 }
 
 impl Processes {
@@ -131,17 +138,18 @@ impl Processes {
             return Ok(Self::alone());
         };
         let store = Store::open(&rendezvous, timeout)?;
+        store.answer_roll_calls();
         let host = gethostname::gethostname().to_string_lossy().into_owned();
         // A host that comes back counts its restarts from 0.
-        let all = store.share("hosts", format!("{} {host}", rendezvous.restarts).as_bytes())?;
+        let all = store.share("name of its host", format!("{} {host}", rendezvous.restarts).as_bytes())?;
         let all: Vec<String> = all.into_iter().map(text).collect();
         let halves: Vec<(&str, &str)> = all.iter().map(|both| both.split_once(' ').unwrap_or(("0", both))).collect();
         let (hosts, restarted) = (
             halves.iter().map(|(_, host)| (*host).to_owned()).collect(),
             halves.iter().any(|(restarts, _)| *restarts != "0"),
         );
-        let (group, failure, shared) = Default::default();
-        Ok(Self(Some(Arc::new(Joined { rendezvous, store, timeout, hosts, restarted, group, failure, shared }))))
+        let (group, failure, shared, left) = Default::default();
+        Ok(Self(Some(Arc::new(Joined { rendezvous, store, timeout, hosts, restarted, group, failure, shared, left }))))
     }
 
     /// This process among all, from 0.
@@ -219,7 +227,11 @@ impl Processes {
         let Some(joined) = &self.0 else { return Ok(()) };
         let mut group = locked(&joined.group);
         if group.is_none() {
-            *group = Some(Group::join(&joined.store, joined.timeout, device.is_cuda())?);
+            let joins = Group::join(&joined.store, joined.timeout, device.is_cuda());
+            *group = Some(joins.map_err(|error| match error {
+                c10d::Error::NoNccl(_) => ProcessesError::Between(error), // nobody else is to blame
+                error => joined.explain(error),
+            })?);
         }
         Ok(())
     }
@@ -343,41 +355,56 @@ impl Processes {
 
     /// Ends the work of a process that has failed: the others hear of it, and of the reason where it was its own.
     pub fn leave(&self, reason: Option<&str>) {
-        let Some(joined) = &self.0 else { return };
+        let Some(joined) = self.0.as_ref().filter(|joined| !joined.left.swap(true, Ordering::Relaxed)) else { return };
+        if matches!(self.check(), Err(ProcessesError::CutOff { .. })) {
+            return;
+        }
         if let Some(reason) = reason {
             let _ = joined.store.set(FAULT, format!("{} {reason}", self.rank()).as_bytes());
         }
         *locked(&joined.group) = None; // whoever waits for this process hears at once that it is gone
-        if joined.rendezvous.serves {
-            // The store goes with this process: not before the others have read why.
-            joined.store.absent(LEAVING, 2 * ROLL_CALL);
-        } else {
-            let _ = joined.store.set(&format!("{LEAVING}/{}", self.rank()), &[]);
+        // A store goes with the process that holds it: not before the others have read why.
+        let last = |rank: usize| format!("leaving/{rank}");
+        if !joined.rendezvous.serves {
+            let _ = joined.store.set(&last(self.rank()), &[]);
+            return;
+        }
+        let until = Instant::now() + ROLL_CALL;
+        for rank in 1..self.size() {
+            while Instant::now() < until && !joined.store.has(&last(rank), ROLL_CALL).unwrap_or(true) {
+                std::thread::sleep(PAUSE);
+            }
         }
     }
 
-    /// Notes the run's directory for processes that `torchrun` may start in place of these.
+    /// Notes the run's directory, or its newest checkpoint, for processes that `torchrun` may start in place of these.
     ///
     /// # Errors
     /// The store is gone.
-    pub fn note_run(&self, dir: &str) -> Result<(), ProcessesError> {
+    pub fn note_run(&self, path: &Path) -> Result<(), ProcessesError> {
         let Some(joined) = &self.0 else { return Ok(()) };
-        Ok(joined.store.keep(RUN, dir.as_bytes())?)
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        Ok(joined.store.keep(RUN, path.as_os_str().as_encoded_bytes())?)
     }
 
-    /// The run's directory, where `torchrun` started these processes in place of others.
-    pub fn noted_run(&self) -> Option<String> {
-        let joined = self.0.as_ref().filter(|joined| joined.restarted)?;
-        joined.store.kept(RUN).map(text)
+    /// What was noted last, where `torchrun` started these processes in place of others.
+    ///
+    /// # Errors
+    /// The store is gone.
+    pub fn noted_run(&self) -> Result<Option<PathBuf>, ProcessesError> {
+        let Some(joined) = self.0.as_ref().filter(|joined| joined.restarted) else { return Ok(None) };
+        Ok(joined.store.kept(RUN)?.map(|bytes| PathBuf::from(text(bytes))))
     }
 
     fn together(&self, call: impl FnOnce(&Group) -> Result<(), c10d::Error>) {
         let Some(joined) = &self.0 else { return };
         let mut failure = locked(&joined.failure);
+        let mut group = locked(&joined.group);
         if failure.is_none()
-            && let Some(group) = &*locked(&joined.group)
+            && let Some(Err(error)) = group.as_ref().map(call)
         {
-            *failure = call(group).err().map(|error| joined.explain(error));
+            *group = None; // those who wait for this process hear of it, too
+            *failure = Some(joined.explain(error));
         }
     }
 }
@@ -395,7 +422,7 @@ impl Joined {
             match (self.store.get(key, LOOK), self.ended()) {
                 (Ok(value), _) => return Ok(value),
                 (Err(_), Some(ended)) => return Err(ended),
-                (Err(error), None) if Instant::now() > until => return Err(self.gone(rank, &error)),
+                (Err(error), None) if Instant::now() > until => return Err(self.gone(&[rank], &error)),
                 _ => {}
             }
         }
@@ -406,23 +433,35 @@ impl Joined {
         if let Some(ended) = self.ended() {
             return ended;
         }
-        let absent = self.store.absent("after a failure", ROLL_CALL);
-        if absent.contains(&self.rendezvous.rank) {
-            return ProcessesError::CutOff { address: self.rendezvous.address(), reason: error.to_string() };
+        let absent = self.store.absent(ROLL_CALL);
+        if absent == [self.rendezvous.rank] {
+            return ProcessesError::CutOff { address: self.rendezvous.address(), reason: reason(&error) };
         }
-        let gone = || absent.first().map(|&rank| self.gone(rank, &error));
-        self.ended().or_else(gone).unwrap_or(ProcessesError::Between(error)) // it may have said so meanwhile
+        // One that is there may have said meanwhile why it ends.
+        self.ended().unwrap_or_else(|| if absent.is_empty() { error.into() } else { self.gone(&absent, &error) })
     }
 
     /// Who has said why it ends.
     fn ended(&self) -> Option<ProcessesError> {
-        let said = text(self.store.get(FAULT, Duration::from_millis(1)).ok()?);
+        if !self.store.has(FAULT, ROLL_CALL).ok()? {
+            return None;
+        }
+        let said = text(self.store.get(FAULT, ROLL_CALL).ok()?);
         let (rank, message) = said.split_once(' ')?;
         Some(ProcessesError::Ended { rank: rank.to_owned(), message: message.to_owned() })
     }
 
-    fn gone(&self, rank: usize, error: &c10d::Error) -> ProcessesError {
-        ProcessesError::Gone { rank, host: self.hosts[rank].clone(), reason: error.to_string() }
+    fn gone(&self, ranks: &[usize], error: &c10d::Error) -> ProcessesError {
+        let named: Vec<String> = ranks.iter().map(|&rank| format!("rank {rank} on {}", self.hosts[rank])).collect();
+        ProcessesError::Gone { ranks: named.join(" and "), reason: reason(error) }
+    }
+}
+
+/// What went wrong, without this process's own rank.
+fn reason(error: &c10d::Error) -> String {
+    match error {
+        c10d::Error::Collective { what, reason, .. } => format!("{what} failed: {reason}"),
+        other => other.to_string(),
     }
 }
 

@@ -50,6 +50,9 @@ pub fn train(
 ) -> Result<Outcome, Error> {
     let mut run = Run::set_up(config, overrides, one_of_several, at, processes)?;
     let outcome = run.train(stop);
+    if let Err(error) = &outcome {
+        processes.leave(error.own().as_deref()); // before the network is waited for
+    }
     run.tracker.finish(&match &outcome {
         Ok(Outcome::Finished(_)) => End::Finished,
         Ok(Outcome::Interrupted(_)) => End::Interrupted,
@@ -142,15 +145,15 @@ impl Run {
         at: Option<&Path>,
         processes: &Processes,
     ) -> Result<Self, Error> {
-        let before = together::restarted(processes);
-        let go_on = before.as_deref().and_then(find::to_go_on_from);
+        let (before, go_on) = together::restarted(processes)?;
         let again = go_on.map(|path| Config { load_checkpoint: Some(path), ..config.clone() });
         let (state, start) = State::new(again.as_ref().unwrap_or(config), processes)?;
         let own = start.checkpoint.as_deref().filter(|_| !one_of_several && !start.apart);
+        let (recovery, hosts) =
+            (Recovery::new(start.checkpoint.clone().filter(|_| !start.apart)), Hosts::new(processes));
         if !processes.is_first() {
             let dir = RunDir::of_another(together::directory(processes, None)?);
-            let recovery = Recovery::new(start.checkpoint.filter(|_| !start.apart));
-            return Ok(Self { state, recovery, dir, hosts: Hosts::new(processes), tracker: Trackers::none() });
+            return Ok(Self { state, recovery, dir, hosts, tracker: Trackers::none() });
         }
         let run_dir = match before {
             Some(before) => RunDir::take_over(before)?,
@@ -174,8 +177,7 @@ impl Run {
         notes.extend(start.notes);
         notes.push(format!("Training from step {} to {}", state.step, state.config.train.max_steps));
         notes.iter().for_each(|note| tracker.note(note));
-        let recovery = Recovery::new(start.checkpoint.filter(|_| !start.apart));
-        Ok(Self { state, recovery, dir: run_dir, hosts: Hosts::new(processes), tracker })
+        Ok(Self { state, recovery, dir: run_dir, hosts, tracker })
     }
 
     /// Whether something that happens every `interval` steps falls on this accumulation boundary; 0 or less is never.
@@ -190,6 +192,7 @@ impl Run {
         let nonfinite = self.state.nonfinite;
         let nonfinite = (nonfinite > 0).then(|| ("nonfinite".to_owned(), nonfinite as f64));
         let metrics = metrics.read_averaged(|means| self.state.processes().average(means)); // read from the device
+        self.state.processes().check()?;
         self.tracker.log(&row(step, head.chain(metrics).chain(nonfinite).chain(self.hosts.figures())))
     }
 
@@ -227,6 +230,7 @@ impl Run {
             self.recovery.check_weights(&self.state)?;
             let path = self.dir.path.join(BEST);
             self.state.save(&path)?;
+            self.state.note_checkpoint(&path)?;
             self.recovery.saved_best(path);
         }
         Ok(())
@@ -257,7 +261,9 @@ impl Run {
 
     /// A checkpoint of the steps so far.
     fn save(&mut self) -> Result<PathBuf, Error> {
-        self.write(&step_file(self.state.step))
+        let path = self.write(&step_file(self.state.step))?;
+        self.state.note_checkpoint(&path)?;
+        Ok(path)
     }
 
     fn write(&mut self, name: &str) -> Result<PathBuf, Error> {

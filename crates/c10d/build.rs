@@ -17,6 +17,10 @@ fn main() {
         println!("cargo::error=LIBTORCH is not set: it names the folder of libtorch, as for the tch crate");
         return;
     };
+    if !libtorch.join("include").is_dir() {
+        println!("cargo::error=LIBTORCH names {}, where there is no libtorch", libtorch.display());
+        return;
+    }
     shim(&libtorch).include("cpp/stubs").file("cpp/shim.cpp").compile("c10d_shim");
     let lib = libtorch.join("lib");
     println!("cargo::rustc-link-search=native={}", lib.display());

@@ -17,6 +17,7 @@ use nanoebm::nn::pass::kind;
 use nanoebm::processes::{Processes, TIMEOUT};
 use nanoebm::program::load::load;
 use nanoebm::program::{self, Output};
+use nanoebm::run::together::{digest, kind as kind_of};
 use serde_json::json;
 
 const PROGRAM: Program = Program {
@@ -51,7 +52,12 @@ fn measure(config: &EvalConfig, output: Output, processes: &Processes) -> anyhow
     let device = device::resolve_for(&config.compute.device, processes.local().0)?;
     let mut loaded = load(&config.from, &config.model, device)?;
     let corpus = loaded.corpus(config.data_path.as_deref())?;
-    processes.agree(&json!({"settings": config, "the SHA-256 of its text": corpus.sha256}))?;
+    if processes.size() > 1 {
+        let weights = format!("{:02x?}", digest(loaded.ebm.params().iter().map(|param| &param.tensor)));
+        let (text, kind) = (&corpus.sha256, kind_of(device));
+        let alike = json!({"the SHA-256 of its text": text, "its device": kind, "the SHA-256 of its model": weights});
+        processes.agree(&alike)?;
+    }
     processes.join(device)?;
     loaded.ebm.processes = processes.clone();
     let ebm = &loaded.ebm;

@@ -52,11 +52,6 @@ fn of_run(run_dir: &Path) -> Option<PathBuf> {
     newest.or_else(|| existing(BEST))
 }
 
-/// Where a run that was not finished goes on: at its highest step, else at its best.
-pub fn to_go_on_from(run_dir: &Path) -> Option<PathBuf> {
-    step_checkpoints(run_dir).pop().or_else(|| Some(run_dir.join(BEST)).filter(|path| path.is_file()))
-}
-
 fn modified(path: &Path) -> SystemTime {
     fs::metadata(path).and_then(|m| m.modified()).unwrap_or(SystemTime::UNIX_EPOCH)
 }

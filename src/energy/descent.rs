@@ -286,8 +286,9 @@ impl Descent {
             (_, true) => (step, 1),
         };
         if step == first {
-            let u = Tensor::rand([n], (Kind::Float, self.step_size.device()));
-            *drawn = Some(self.processes.alike(u));
+            // One by one, as one process draws them.
+            let u: Vec<Tensor> = (0..n).map(|_| Tensor::rand([1], (Kind::Float, self.step_size.device()))).collect();
+            *drawn = Some(self.processes.alike(Tensor::cat(&u, 0)));
         }
         let factor = drawn.as_ref().map(|u| (u.narrow(0, step - first, 1) - 0.5) * self.jitter + 1.0);
         factor.map_or_else(|| self.step_size.shallow_clone(), |factor| &self.step_size * factor)

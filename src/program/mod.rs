@@ -2,6 +2,7 @@
 
 pub mod load;
 
+use std::any::Any;
 use std::io::{IsTerminal, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook};
 use std::process::ExitCode;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::config::{self, Action, ConfigError, Flags, Job, Program, Root};
@@ -67,9 +68,14 @@ pub fn together<T>(call: &Call, timeout: i64, work: impl FnOnce(&Processes) -> a
             "-m asks for several jobs, and torchrun starts processes for one; start torchrun for each of them";
         return Err(ConfigError::Usage(problem.to_owned()).into());
     }
-    work(&processes).inspect_err(|error| {
-        let theirs = matches!(error.downcast_ref(), Some(Error::Processes(_))) || error.is::<ProcessesError>();
-        processes.leave((!theirs).then(|| format!("{error:#}")).as_deref());
+    let done = catch_unwind(AssertUnwindSafe(|| work(&processes))).unwrap_or_else(|panic| Err(anyhow!(said(&*panic))));
+    done.inspect_err(|error| {
+        let own = match (error.downcast_ref::<Error>(), error.downcast_ref::<ProcessesError>()) {
+            (Some(error), _) => error.own(),
+            (_, Some(error)) if !error.is_own() => None,
+            _ => Some(format!("{error:#}")),
+        };
+        processes.leave(own.as_deref());
     })
 }
 
@@ -83,10 +89,7 @@ pub fn exit(main: impl FnOnce() -> anyhow::Result<u8>) -> ExitCode {
     let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
     // libtorch's own errors (out of memory, say) reach us as panics of tch: they too end in one line.
     set_hook(Box::new(|_| {}));
-    let ended = catch_unwind(AssertUnwindSafe(main)).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-        Err(anyhow::anyhow!("{}", fault(text.unwrap_or("an unknown fault"))))
-    });
+    let ended = catch_unwind(AssertUnwindSafe(main)).unwrap_or_else(|panic| Err(anyhow!(said(&*panic))));
     match ended {
         Ok(status) => ExitCode::from(status),
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS, // the reader has seen enough
@@ -152,6 +155,12 @@ fn keep_freed_memory() {
 
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 fn keep_freed_memory() {}
+
+/// What a panic that was caught says.
+fn said(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+    fault(text.unwrap_or("an unknown fault"))
+}
 
 /// What a panic says, in one sentence; of libtorch's, the sentence before its C++ frames.
 fn fault(panic: &str) -> String {

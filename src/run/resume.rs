@@ -17,7 +17,7 @@ use crate::error::Error;
 use crate::nn::optim::AdamW;
 
 /// Where a run stands when it begins.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
 pub struct Start {
     /// Steps done
     pub step: i64,

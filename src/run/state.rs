@@ -22,7 +22,7 @@ use crate::processes::Processes;
 use crate::run::ram;
 use crate::run::resume::{Start, read_corpus, resume};
 use crate::run::step::Step;
-use crate::run::together::{self, Standing};
+use crate::run::together;
 
 /// A training, between two of its steps.
 #[derive(Debug)]
@@ -63,7 +63,7 @@ impl State {
             corpus.windows(Split::Val, config.data.block_size, 1)?;
         }
         ram::check_training(&config, device, processes)?;
-        together::check(processes, &config, &corpus)?;
+        together::check(processes, &config, &corpus, device)?;
         processes.join(device)?;
 
         tch::manual_seed(config.train.seed);
@@ -104,18 +104,17 @@ impl State {
 
     /// Takes over what rank 0 has.
     fn share(&mut self, start: &mut Start) -> Result<(), Error> {
-        let own = Standing {
+        let own = Start {
             step: self.step,
             position: self.position,
             best_val_nll: self.best_val_nll,
             nonfinite: self.nonfinite,
-            checkpoint: start.checkpoint.clone(),
-            apart: start.apart,
+            ..start.clone()
         };
         let first = together::share(own, &self.ebm, &mut self.optimizer, self.contrastive.as_mut())?;
         (self.step, self.position) = (first.step, first.position);
         (self.best_val_nll, self.nonfinite) = (first.best_val_nll, first.nonfinite);
-        (start.checkpoint, start.apart) = (first.checkpoint, first.apart);
+        *start = first;
         Ok(())
     }
 
@@ -191,7 +190,7 @@ impl State {
         // In the middle of an accumulation, each holds gradients of its own.
         self.optimizer.average_gradients(self.processes());
         self.processes().check()?;
-        together::check_weights(self.processes(), &self.optimizer)?;
+        together::check_weights(self.processes(), &self.optimizer, self.contrastive.as_ref())?;
         if !self.processes().is_first() {
             return Ok(());
         }
@@ -204,6 +203,14 @@ impl State {
             nonfinite: self.nonfinite,
         };
         Ok(checkpoint::save(path, &self.ebm, &self.optimizer, self.contrastive.as_ref(), self.step, &extra)?)
+    }
+
+    /// Where processes that `torchrun` starts in place of these go on.
+    pub fn note_checkpoint(&self, path: &Path) -> Result<(), Error> {
+        if self.processes().is_first() {
+            self.processes().note_run(path)?;
+        }
+        Ok(())
     }
 
     /// What is about to be trained, in lines for people.

@@ -9,12 +9,21 @@ use tch::{Device, Kind, Tensor};
 
 use crate::config::Config;
 use crate::contrastive::Contrastive;
-use crate::data::batches::Position;
 use crate::data::{Corpus, Vocab};
 use crate::ebm::Ebm;
 use crate::error::Error;
 use crate::nn::optim::AdamW;
 use crate::processes::Processes;
+use crate::run::resume::Start;
+
+/// GPUs send by another way than CPUs.
+pub fn kind(device: Device) -> &'static str {
+    match device {
+        Device::Cpu => "cpu",
+        Device::Cuda(_) => "cuda",
+        _ => "another",
+    }
+}
 
 /// What each process may have of its own: where its files are, and its device.
 const OWN: [&str; 4] = ["/data/data_path", "/data/num_workers", "/train/device", "/load_checkpoint"];
@@ -28,12 +37,12 @@ pub fn vocab(processes: &Processes, own: Option<Vocab>) -> Result<Option<Vocab>,
 }
 
 /// An error unless all processes have the same settings, text and version, and an even share of each batch.
-pub fn check(processes: &Processes, config: &Config, corpus: &Corpus) -> Result<(), Error> {
+pub fn check(processes: &Processes, config: &Config, corpus: &Corpus, device: Device) -> Result<(), Error> {
     let mut settings = serde_json::to_value(config).unwrap_or_default();
     for path in OWN {
         settings.pointer_mut(path).map(Value::take);
     }
-    let mut alike = json!({"version": env!("CARGO_PKG_VERSION"), "the SHA-256 of its text": corpus.sha256});
+    let mut alike = json!({"version": env!("CARGO_PKG_VERSION"), "the SHA-256 of its text": corpus.sha256, "its device": kind(device)});
     if let (Value::Object(alike), Value::Object(settings)) = (&mut alike, settings) {
         alike.extend(settings);
     }
@@ -51,32 +60,42 @@ pub fn check(processes: &Processes, config: &Config, corpus: &Corpus) -> Result<
 pub fn directory(processes: &Processes, own: Option<&Path>) -> Result<PathBuf, Error> {
     let mut bytes = own.map(|path| path.as_os_str().as_encoded_bytes().to_vec()).unwrap_or_default();
     if let Some(path) = own {
-        processes.note_run(&std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).to_string_lossy())?;
+        processes.note_run(path)?;
     }
     processes.broadcast_bytes(&mut bytes, 0);
     processes.check()?;
     Ok(PathBuf::from(String::from_utf8_lossy(&bytes).into_owned()))
 }
 
-/// For rank 0, the directory of the run that these processes go on with, where `torchrun` has started them in place of others.
-pub fn restarted(processes: &Processes) -> Option<PathBuf> {
-    let dir = processes.noted_run().filter(|_| processes.is_first());
-    dir.map(PathBuf::from).filter(|dir| dir.is_dir())
+/// For rank 0, the directory of the run that these processes go on with, and its newest checkpoint, where `torchrun` has started them
+/// in place of others.
+pub fn restarted(processes: &Processes) -> Result<(Option<PathBuf>, Option<PathBuf>), Error> {
+    let noted = if processes.is_first() { processes.noted_run()? } else { None };
+    Ok(match noted.filter(|path| path.exists()) {
+        Some(checkpoint) if checkpoint.is_file() => (checkpoint.parent().map(Path::to_owned), Some(checkpoint)),
+        directory => (directory, None),
+    })
 }
 
-/// An error unless all processes have the same weights, bit for bit: they are one model, and a checkpoint is that of all.
-pub fn check_weights(processes: &Processes, optimizer: &AdamW) -> Result<(), Error> {
+/// SHA-256 of the bytes of tensors in float32.
+pub fn digest<'a>(tensors: impl Iterator<Item = &'a Tensor>) -> Vec<u8> {
+    let mut sha256 = digest::Context::new(&digest::SHA256);
+    for tensor in tensors {
+        let mut bytes = vec![0u8; 4 * tensor.numel()];
+        tensor.detach().to_device(Device::Cpu).contiguous().copy_data_u8(&mut bytes, tensor.numel());
+        sha256.update(&bytes);
+    }
+    sha256.finish().as_ref().to_vec()
+}
+
+/// An error unless all processes have the same weights, moments and chains, bit for bit: they are one model, and a checkpoint is that of all.
+pub fn check_weights(processes: &Processes, optimizer: &AdamW, contrastive: Option<&Contrastive>) -> Result<(), Error> {
     if processes.size() == 1 {
         return Ok(());
     }
-    let mut sha256 = digest::Context::new(&digest::SHA256);
-    for tensor in optimizer.tensors() {
-        let mut bytes = vec![0u8; 4 * tensor.numel()];
-        tensor.to_device(Device::Cpu).copy_data_u8(&mut bytes, tensor.numel());
-        sha256.update(&bytes);
-    }
-    let digest = sha256.finish();
-    let first = digest.as_ref().iter().take(7).fold(0, |number, byte| number << 8 | i64::from(*byte));
+    let chains = contrastive.into_iter().flat_map(|c| c.chains.iter().chain(&c.velocity));
+    let digest = digest(optimizer.tensors().chain(chains));
+    let first = digest.iter().take(7).fold(0, |number, byte| number << 8 | i64::from(*byte));
     if processes.is_alike(first)? {
         return Ok(());
     }
@@ -106,23 +125,6 @@ pub fn announce(processes: &Processes, device: Device, batch_size: i64) -> Vec<S
     lines
 }
 
-/// What rank 0 tells the others beside its tensors.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Standing {
-    /// Steps done
-    pub step: i64,
-    /// Where it stands in its data
-    pub position: Position,
-    /// Best validation loss so far
-    pub best_val_nll: Option<f64>,
-    /// Steps so far that held NaN or infinity
-    pub nonfinite: i64,
-    /// The checkpoint that the run goes on from
-    pub checkpoint: Option<PathBuf>,
-    /// Whether that is another run's
-    pub apart: bool,
-}
-
 /// The shapes that the others make room for.
 #[derive(Serialize, Deserialize)]
 struct Shapes {
@@ -136,11 +138,11 @@ struct Shapes {
 
 /// Gives all others the state that rank 0 has: tensors in place, and the rest in return.
 pub fn share(
-    own: Standing,
+    own: Start,
     ebm: &Ebm,
     optimizer: &mut AdamW,
     contrastive: Option<&mut Contrastive>,
-) -> Result<Standing, Error> {
+) -> Result<Start, Error> {
     let processes = &ebm.processes;
     if processes.size() == 1 {
         return Ok(own);
@@ -155,7 +157,7 @@ pub fn share(
     let mut bytes = serde_json::to_vec(&(own, shapes)).unwrap_or_default();
     processes.broadcast_bytes(&mut bytes, 0);
     processes.check()?;
-    let (first, shapes): (Standing, Shapes) = serde_json::from_slice(&bytes)
+    let (first, shapes): (Start, Shapes) = serde_json::from_slice(&bytes)
         .map_err(|e| Error::Request(format!("rank 0 has sent what is not its state: {e}")))?;
     (optimizer.step, optimizer.lr) = (shapes.optimizer_step, shapes.lr);
     optimizer.tensors().for_each(|tensor| processes.broadcast(tensor));

@@ -69,6 +69,11 @@ char* c10d_get(const StorePtr* store, const char* key, int64_t timeout_ms, uint8
   });
 }
 
+// Whether the key is there; it does not wait for one.
+char* c10d_check(const StorePtr* store, const char* key, bool* there) {
+  return caught([&] { *there = (*store)->check({key}); });
+}
+
 char* c10d_close(StorePtr* store) {
   return caught([&] { delete store; });
 }

@@ -22,6 +22,7 @@ unsafe extern "C" {
         bytes: *mut *mut u8,
         length: *mut usize,
     ) -> *mut c_char;
+    fn c10d_check(store: Opaque, key: *const c_char, there: *mut bool) -> *mut c_char;
     fn c10d_close(store: Opaque) -> *mut c_char;
     fn c10d_join(
         store: Opaque,
@@ -95,6 +96,14 @@ impl RawStore {
             libc::free(bytes.cast());
             Ok(value)
         }
+    }
+
+    /// Whether the key is there; waits for no other process.
+    pub fn check(&self, key: &str) -> Result<bool, Reason> {
+        let (key, mut there) = (c_string(key)?, false);
+        // SAFETY: the store is open, the string outlives the call, which writes `there` where it succeeds.
+        checked(unsafe { c10d_check(self.0, key.as_ptr(), &raw mut there) })?;
+        Ok(there)
     }
 }
 

@@ -118,26 +118,6 @@ impl Group {
         Ok(())
     }
 
-    /// Puts together what all processes hold: tensors (n, …) become (N · n, …), in the order of their ranks.
-    ///
-    /// # Errors
-    /// As [`Group::sum`].
-    pub fn gather(&self, part: &Tensor) -> Result<Tensor, Error> {
-        if self.size == 1 {
-            return Ok(part.shallow_clone());
-        }
-        // A sum with zeros elsewhere is exact.
-        let mut shape = part.size();
-        let n = shape[0];
-        shape[0] *= self.size as i64;
-        no_grad(|| {
-            let whole = Tensor::zeros(shape, (part.kind(), part.device()));
-            whole.narrow(0, n * self.rank as i64, n).copy_(part);
-            self.sum(&whole)?;
-            Ok(whole)
-        })
-    }
-
     /// Waits for all.
     ///
     /// # Errors

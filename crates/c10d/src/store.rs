@@ -63,17 +63,26 @@ impl Store {
         Ok(format!("{}/{name}", self.prefix))
     }
 
-    /// The others answer to the newest meeting, until one begins with their own answer.
+    /// The others answer to the newest meeting, until it begins with their own answer.
     fn answer(&self, until: Instant) -> Result<String, Error> {
-        let own = unique();
+        let (own, mut answered) = (unique(), String::new());
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         while Instant::now() < until {
             let name = text(self.get("meeting", left(until))?);
-            self.set(&format!("answer/{}", self.rendezvous.rank), format!("{name} {own};").as_bytes())?;
-            let begins = self.fetch(&format!("begins/{name}"), left(until).min(10 * PAUSE)).map(text);
-            match begins.as_deref().map(|answers| (answers.contains(&own), answers.strip_prefix(MISSING))) {
-                Ok((true, _)) => return Ok(format!("{}/{name}", self.prefix)),
-                Ok((_, Some(problem))) => return Err(self.lost(problem.to_owned())),
+            let begins = format!("begins/{name}");
+            if name != answered {
+                if self.check(&begins, left(until)).map_err(|reason| self.lost(reason))? {
+                    thread::sleep(PAUSE); // an earlier one
+                    continue;
+                }
+                self.set(&format!("answer/{}", self.rendezvous.rank), format!("{name} {own};").as_bytes())?;
+                answered = name.clone();
+            }
+            match self.fetch(&begins, left(until).min(10 * PAUSE)).map(text) {
+                Ok(answers) if answers.contains(&own) => return Ok(format!("{}/{name}", self.prefix)),
+                Ok(answers) if answers.starts_with(MISSING) => {
+                    return Err(self.lost(answers.trim_start_matches(MISSING).to_owned()));
+                }
                 _ => thread::sleep(PAUSE),
             }
         }
@@ -114,14 +123,50 @@ impl Store {
         (0..self.rendezvous.size).map(theirs).collect()
     }
 
-    /// Those who do not come to a roll call of this name within `wait`, at which all others are called too: after a failure it tells who
-    /// is gone. Where this process is among them, it is cut off from the store itself. A name is good for one use.
-    pub fn absent(&self, name: &str, wait: Duration) -> Vec<usize> {
+    /// Whether a value is there; this waits for no other process.
+    ///
+    /// # Errors
+    /// If the store does not answer within `wait`.
+    pub fn has(&self, key: &str, wait: Duration) -> Result<bool, Error> {
+        self.check(key, wait).map_err(|reason| self.lost(reason))
+    }
+
+    /// Answers roll calls from a thread of its own, which ends with the store: a process that computes is there, too.
+    pub fn answer_roll_calls(&self) {
+        let (raw, call, own) = (Arc::downgrade(&self.raw), self.key(ROLL), self.key(&here(self.rendezvous.rank)));
+        thread::spawn(move || {
+            while let Some(raw) = raw.upgrade() {
+                if raw.check(&call).unwrap_or(false) {
+                    let _ = raw.set(&own, b"here");
+                    break;
+                }
+                drop(raw);
+                thread::sleep(BETWEEN);
+            }
+        });
+    }
+
+    /// Calls the roll, after a failure: those who do not answer within `wait` (see [`Store::answer_roll_calls`]). This process alone
+    /// where it is cut off from the store itself.
+    pub fn absent(&self, wait: Duration) -> Vec<usize> {
         let until = Instant::now() + wait;
-        let here = |rank: usize| format!("{name}/{rank}");
-        let (raw, key) = (Arc::clone(&self.raw), self.key(&here(self.rendezvous.rank)));
-        let _ = within(wait, move || raw.set(&key, b"here")); // told by the next line
-        (0..self.rendezvous.size).filter(|&rank| self.fetch(&here(rank), left(until)).is_err()).collect()
+        let (raw, call, own) = (Arc::clone(&self.raw), self.key(ROLL), self.key(&here(self.rendezvous.rank)));
+        let called = within(wait, move || {
+            raw.set(&own, b"here")?;
+            raw.set(&call, b"")?;
+            raw.check(&own)
+        });
+        if called != Ok(true) {
+            return vec![self.rendezvous.rank];
+        }
+        let is_absent = |rank: &usize| loop {
+            match self.check(&here(*rank), wait) {
+                Ok(true) => break false,
+                Ok(false) if Instant::now() < until => thread::sleep(PAUSE),
+                _ => break true,
+            }
+        };
+        (0..self.rendezvous.size).filter(is_absent).collect()
     }
 
     /// Puts a value where processes find it that are started again later, as long as `torchrun` holds the store.
@@ -133,14 +178,23 @@ impl Store {
         within(self.timeout, move || raw.set(&key, &bytes)).map_err(|reason| self.lost(reason))
     }
 
-    /// What was kept by this start or by an earlier one.
-    pub fn kept(&self, key: &str) -> Option<Vec<u8>> {
-        let (raw, key) = (Arc::clone(&self.raw), self.kept_key(key));
-        within(self.timeout, move || raw.get(&key, PAUSE)).ok()
+    /// What was kept by this start or by an earlier one, if anything was.
+    ///
+    /// # Errors
+    /// If the store is gone.
+    pub fn kept(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
+        let (raw, key, timeout) = (Arc::clone(&self.raw), self.kept_key(key), self.timeout);
+        let found = move || if raw.check(&key)? { raw.get(&key, timeout).map(Some) } else { Ok(None) };
+        within(self.timeout, found).map_err(|reason| self.lost(reason))
     }
 
     fn kept_key(&self, key: &str) -> String {
         format!("c10d/{}/kept/{key}", self.rendezvous.job)
+    }
+
+    fn check(&self, key: &str, wait: Duration) -> Result<bool, Reason> {
+        let (raw, key) = (Arc::clone(&self.raw), self.key(key));
+        within(wait, move || raw.check(&key))
     }
 
     fn fetch(&self, key: &str, timeout: Duration) -> Result<Vec<u8>, Reason> {
@@ -161,6 +215,16 @@ impl Store {
 const PAUSE: Duration = Duration::from_millis(20);
 /// What stands in the place of answers where not all came.
 const MISSING: &str = "missing: ";
+
+/// The key of a roll call.
+const ROLL: &str = "roll";
+/// Between two looks at whether the roll is called.
+const BETWEEN: Duration = Duration::from_millis(300);
+
+/// Where a process answers to a roll call.
+fn here(rank: usize) -> String {
+    format!("{ROLL}/{rank}")
+}
 
 fn left(until: Instant) -> Duration {
     until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))
