@@ -28,8 +28,8 @@ fn main() -> ExitCode {
             Err(error) => say("mps", error)?,
         }
         say("cpu", trial(Device::Cpu))?;
-        say("gloo", verdict(processes::try_gloo(), "several processes can train on the CPU"))?;
-        say("nccl", verdict(processes::try_nccl(), "several processes can train on GPUs"))?;
+        say("gloo", verdict(processes::try_gloo(), "works: several processes can train on the CPU"))?;
+        say("nccl", verdict(processes::try_nccl(), "its library opens, for several processes on GPUs"))?;
         processor()?;
         Ok(0)
     })
@@ -54,7 +54,7 @@ fn cuda() -> io::Result<()> {
 }
 
 fn verdict(tried: Result<(), ProcessesError>, good: &str) -> String {
-    tried.map_or_else(|error| error.to_string(), |()| format!("works: {good}"))
+    tried.map_or_else(|error| error.to_string(), |()| good.to_owned())
 }
 
 /// Computes something small on a device, and says what came of it.
