@@ -6,6 +6,8 @@
 //! What they do together is called from deep inside a computation, and does not fail there. The first failure is kept, what follows
 //! does nothing, and [`Processes::check`] returns it before anything of it is written or updates the weights.
 
+mod error;
+
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,6 +16,8 @@ use std::time::{Duration, Instant};
 use c10d::{Group, Rendezvous, Store};
 use serde_json::Value;
 use tch::{Device, Tensor, no_grad};
+
+pub use error::ProcessesError;
 
 /// Seconds in which processes must answer each other, where nothing else is said.
 pub const TIMEOUT: i64 = 300;
@@ -27,54 +31,6 @@ const FAULT: &str = "fault";
 const PAUSE: Duration = Duration::from_millis(20);
 /// Where the run's directory or checkpoint stands for those who are started again.
 const RUN: &str = "run";
-
-/// What can go wrong between processes.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ProcessesError {
-    /// They cannot meet, or do not answer each other.
-    #[error(transparent)]
-    Between(#[from] c10d::Error),
-    /// One of them ended with an error of its own.
-    #[error("rank {rank} ended: {message}")]
-    Ended {
-        /// Which
-        rank: String,
-        /// What it said
-        message: String,
-    },
-    /// Some of them are gone.
-    #[error("{ranks} is gone, or does not answer ({reason})")]
-    Gone {
-        /// Which, and where they ran
-        ranks: String,
-        /// What libtorch says
-        reason: String,
-    },
-    /// This process is.
-    #[error(
-        "neither the other processes nor the meeting at {address} answer: rank 0 is gone, or the network is down ({reason})"
-    )]
-    CutOff {
-        /// Where they met
-        address: String,
-        /// What libtorch says
-        reason: String,
-    },
-    /// They were not started alike.
-    #[error("rank {rank} on {host} has {theirs} for {what}, and rank 0 has {ours}: start all processes alike")]
-    Unlike {
-        /// Which
-        rank: usize,
-        /// Where it runs
-        host: String,
-        /// What differs
-        what: String,
-        /// Its own
-        theirs: String,
-        /// That of rank 0
-        ours: String,
-    },
-}
 
 /// Tries whether processes can send tensors on the CPU to each other: this one sends some to itself.
 ///
@@ -95,13 +51,6 @@ pub fn try_gloo() -> Result<(), ProcessesError> {
 /// It is not there; the message says why.
 pub fn try_nccl() -> Result<(), ProcessesError> {
     Ok(c10d::nccl()?)
-}
-
-impl ProcessesError {
-    /// Whether it is this process's own, of which the others do not know.
-    pub fn is_own(&self) -> bool {
-        matches!(self, Self::Between(c10d::Error::NoNccl(_)))
-    }
 }
 
 /// The processes of one training, as one of them sees them. A clone stands for the same ones.
