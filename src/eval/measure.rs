@@ -39,7 +39,8 @@ impl fmt::Display for Prediction {
 }
 
 /// Measures predictions on all windows, from one pass of the transformer and one recorded descent for each; calls `progress` with
-/// the number done after each batch. Processes take every N-th batch each, and all get all scores. With fast weights the windows are read in order, from the trained weights on, chunk by chunk.
+/// the number done after each batch. Processes take every N-th batch each, and all get all scores. With fast weights the windows
+/// are read in order, from the trained weights on, chunk by chunk.
 ///
 /// # Errors
 /// If fast weights run away.
