@@ -155,6 +155,7 @@ impl Run {
             let dir = RunDir::of_another(together::directory(processes, None)?);
             return Ok(Self { state, recovery, dir, hosts, tracker: Trackers::none() });
         }
+        let noted = before.is_some(); // and perhaps a checkpoint in it
         let run_dir = match before {
             Some(before) => RunDir::take_over(before)?,
             None => RunDir::open(own, &config.out_dir, at)?,
@@ -162,6 +163,7 @@ impl Run {
         let opened = run_dir
             .describe(&state.config, overrides)
             .map_err(Error::from)
+            .and_then(|()| if noted { Ok(()) } else { Ok(processes.note_run(&run_dir.path)?) })
             .and_then(|()| together::directory(processes, Some(&run_dir.path)))
             .and_then(|_| Trackers::open(&state.config, &run_dir.path, state.step, processes.size()));
         let mut tracker = match opened {
@@ -207,6 +209,7 @@ impl Run {
             Verdict::RollBack(path, note) => {
                 self.tracker.note(&note);
                 self.recovery.roll_back(&mut self.state, &path)?;
+                self.state.note_checkpoint(&path)?;
                 self.tracker.rewind(&self.dir.path, self.state.step)?;
                 Ok(true)
             }

@@ -59,9 +59,6 @@ pub fn check(processes: &Processes, config: &Config, corpus: &Corpus, device: De
 /// The run's directory, which rank 0 has.
 pub fn directory(processes: &Processes, own: Option<&Path>) -> Result<PathBuf, Error> {
     let mut bytes = own.map(|path| path.as_os_str().as_encoded_bytes().to_vec()).unwrap_or_default();
-    if let Some(path) = own {
-        processes.note_run(path)?;
-    }
     processes.broadcast_bytes(&mut bytes, 0);
     processes.check()?;
     Ok(PathBuf::from(String::from_utf8_lossy(&bytes).into_owned()))

@@ -15,11 +15,12 @@ const SOON: Duration = Duration::from_secs(12);
 
 /// All fail with this status, in one line each.
 fn all_fail(all: Vec<Running>, code: i32) -> Vec<Finished> {
-    let ended = all.into_iter().map(|process| process.ends().exits(code)).collect::<Vec<_>>();
-    for finished in &ended {
+    let one_line = |process: Running| {
+        let finished = process.ends().exits(code);
         assert_eq!(finished.stderr.lines().count(), 1, "{}", finished.stderr);
-    }
-    ended
+        finished
+    };
+    all.into_iter().map(one_line).collect()
 }
 
 #[test]
@@ -32,9 +33,8 @@ fn a_rank_that_is_killed_is_named_by_the_others() {
     let began = Instant::now();
     assert_eq!(killed.gets("KILL").ends().code, None);
     all.insert(0, first);
-    for (rank, finished) in all.into_iter().map(|process| process.ends().exits(1)).enumerate() {
-        let line = finished.stderr_has(&format!("error (rank {rank}): rank 3 on ")).stderr_has(" is gone");
-        assert_eq!(line.stderr.lines().count(), 1, "{}", line.stderr);
+    for (rank, finished) in all_fail(all, 1).into_iter().enumerate() {
+        finished.stderr_has(&format!("error (rank {rank}): rank 3 on ")).stderr_has(" is gone");
     }
     assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
     workdir.eval(&[&workdir.arg("checkpoint", "ckpt_step_10.pt"), "max_windows=2"]).succeeds();
@@ -155,11 +155,16 @@ fn torchrun_starts_them_again_and_the_run_ends_as_if_nothing_had_been() {
 
     let disturbed = Workdir::new();
     let words = [&n[..], &["--max-restarts=2"]].concat();
-    let running = torchrun(&disturbed, &words, &training).starts().until(|line| line.contains("ckpt_step_40.pt"));
-    // One of the processes that torchrun has started.
-    let of_torchrun = format!("pkill -KILL -n -P {}", running.id());
-    bash(&of_torchrun, [""; 0]).succeeds();
-    let ended = running.ends().exits(0).says("Resumed from ").says("Training complete");
+    let mut running = torchrun(&disturbed, &words, &training).starts();
+    // The second time before it has saved anything new.
+    for moment in ["ckpt_step_40.pt", "Resumed from "] {
+        running = running.until(|line| line.contains(moment));
+        // One of the processes that torchrun has started.
+        let of_torchrun = format!("pkill -KILL -n -P {}", running.id());
+        bash(&of_torchrun, [""; 0]).succeeds();
+    }
+    let ended = running.ends().exits(0).says("Training complete");
+    assert_eq!(ended.stdout.matches("Resumed from ").count(), 2, "{}", ended.stdout);
     assert_eq!(ended.stdout.matches("Training complete").count(), 1, "{}", ended.stdout);
     let [whole, disturbed] = [&whole, &disturbed].map(|workdir| workdir.path("run").join("final.pt"));
     assert_same_checkpoint(&fs::canonicalize(whole).unwrap(), &fs::canonicalize(disturbed).unwrap());
