@@ -11,12 +11,11 @@ use nanoebm::config::{ModelConfig, TrainConfig};
 use nanoebm::data::Corpus;
 use nanoebm::data::batches::{Loader, Position};
 use nanoebm::ebm::Ebm;
-use nanoebm::energy::{Autograd, Descent, ExpectedEnergy, Noise, descend, free_energy};
+use nanoebm::energy::{Autograd, Descent, ExpectedEnergy, descend, free_energy};
 use nanoebm::model::CausalSelfAttention;
 use nanoebm::nn::optim::AdamW;
 use nanoebm::nn::params::Params;
 use nanoebm::nn::pass::{Pass, Wanted};
-use nanoebm::processes::Processes;
 use tch::{Device, Kind, Tensor, no_grad};
 use torch_pt::{Archive, DType, Object, Storage, TensorRef};
 
@@ -33,21 +32,7 @@ fn model() -> ModelConfig {
 fn refinement(c: &mut Criterion) {
     let (b, t, _, v) = SHAPE;
     let energies = Tensor::randn([b, t, v], F32);
-    let descent = Descent {
-        steps: 4,
-        step_size: Tensor::from(0.02f32),
-        jitter: 0.0,
-        grad_scale: 1.0,
-        grad_clamp: 5.0,
-        max_move: 0.0,
-        noise: Noise::Off,
-        momentum: 0.0,
-        center: true,
-        tolerance: 0.0,
-        adaptive: false,
-        record: false,
-        processes: Processes::alone(),
-    };
+    let descent = Descent { grad_clamp: 5.0, center: true, ..Descent::new(4, Tensor::from(0.02f32)) };
     let closed = ExpectedEnergy::plain(&energies);
     let autograd = Autograd { energy: |x: &Tensor| free_energy(x, &energies, 1.0, 0.0), create_graph: false };
     c.bench_function("refinement/closed form", |b| b.iter(|| no_grad(|| descend(&closed, -&energies, &descent))));

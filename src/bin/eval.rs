@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use indicatif::ProgressBar;
+use nanoebm::Error;
 use nanoebm::config::{ConfigError, EvalConfig, FastWeightsConfig, Job, Program};
 use nanoebm::data::Corpus;
 use nanoebm::device;
@@ -17,7 +18,7 @@ use nanoebm::nn::pass::kind;
 use nanoebm::processes::{Processes, TIMEOUT};
 use nanoebm::program::load::load;
 use nanoebm::program::{self, Output};
-use nanoebm::run::together::{digest, kind as kind_of};
+use nanoebm::run::together::{begin, digest};
 use serde_json::json;
 
 const PROGRAM: Program = Program {
@@ -54,11 +55,8 @@ fn measure(config: &EvalConfig, output: Output, processes: &Processes) -> anyhow
     let corpus = loaded.corpus(config.data_path.as_deref())?;
     if processes.size() > 1 {
         let weights = format!("{:02x?}", digest(loaded.ebm.params().iter().map(|param| &param.tensor)));
-        let (text, kind) = (&corpus.sha256, kind_of(device));
-        let alike = json!({"the SHA-256 of its text": text, "its device": kind, "the SHA-256 of its model": weights});
-        processes.agree(&alike)?;
+        begin(processes, &corpus, device, json!({"the SHA-256 of its model": weights}))?;
     }
-    processes.join(device)?;
     loaded.ebm.processes = processes.clone();
     let ebm = &loaded.ebm;
     if let Some(doubts) = loaded.doubts(&corpus).filter(|_| processes.is_first()) {
@@ -103,7 +101,7 @@ fn measure(config: &EvalConfig, output: Output, processes: &Processes) -> anyhow
         evaluation.separation = Some(separation(ebm, &windows, work, |n| bar.inc(n)));
     }
     bar.finish_and_clear();
-    processes.barrier()?;
+    processes.barrier().map_err(Error::from)?;
     Ok(processes.is_first().then_some(evaluation))
 }
 

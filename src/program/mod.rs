@@ -16,7 +16,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::config::{self, Action, ConfigError, Flags, Job, Program, Root};
 use crate::data::vocab::BYTE_ORDER_MARK;
 use crate::error::Error;
-use crate::processes::{Processes, ProcessesError};
+use crate::processes::Processes;
 
 /// Exit status of a usage error.
 const USAGE: u8 = 2;
@@ -70,11 +70,7 @@ pub fn together<T>(call: &Call, timeout: i64, work: impl FnOnce(&Processes) -> a
     }
     let done = catch_unwind(AssertUnwindSafe(|| work(&processes))).unwrap_or_else(|panic| Err(anyhow!(said(&*panic))));
     done.inspect_err(|error| {
-        let own = match (error.downcast_ref::<Error>(), error.downcast_ref::<ProcessesError>()) {
-            (Some(error), _) => error.own(),
-            (_, Some(error)) if !error.is_own() => None,
-            _ => Some(format!("{error:#}")),
-        };
+        let own = error.downcast_ref::<Error>().map_or_else(|| Some(format!("{error:#}")), Error::own);
         processes.leave(own.as_deref());
     })
 }

@@ -63,8 +63,7 @@ impl State {
             corpus.windows(Split::Val, config.data.block_size, 1)?;
         }
         ram::check_training(&config, device, processes)?;
-        together::check(processes, &config, &corpus, device)?;
-        processes.join(device)?;
+        together::begin_training(processes, &config, &corpus, device)?;
 
         tch::manual_seed(config.train.seed);
         let mut ebm = Ebm::new(&config.model, device);

@@ -16,15 +16,6 @@ use crate::nn::optim::AdamW;
 use crate::processes::Processes;
 use crate::run::resume::Start;
 
-/// GPUs send by another way than CPUs.
-pub fn kind(device: Device) -> &'static str {
-    match device {
-        Device::Cpu => "cpu",
-        Device::Cuda(_) => "cuda",
-        _ => "another",
-    }
-}
-
 /// What each process may have of its own: where its files are, and its device.
 const OWN: [&str; 4] = ["/data/data_path", "/data/num_workers", "/train/device", "/load_checkpoint"];
 
@@ -36,17 +27,13 @@ pub fn vocab(processes: &Processes, own: Option<Vocab>) -> Result<Option<Vocab>,
     Ok((!chars.is_empty()).then(|| Vocab::new(chars.chars())))
 }
 
-/// An error unless all processes have the same settings, text and version, and an even share of each batch.
-pub fn check(processes: &Processes, config: &Config, corpus: &Corpus, device: Device) -> Result<(), Error> {
+/// Connects the processes of a training, which must have the same settings, and an even share of each batch.
+pub fn begin_training(processes: &Processes, config: &Config, corpus: &Corpus, device: Device) -> Result<(), Error> {
     let mut settings = serde_json::to_value(config).unwrap_or_default();
     for path in OWN {
         settings.pointer_mut(path).map(Value::take);
     }
-    let mut alike = json!({"version": env!("CARGO_PKG_VERSION"), "the SHA-256 of its text": corpus.sha256, "its device": kind(device)});
-    if let (Value::Object(alike), Value::Object(settings)) = (&mut alike, settings) {
-        alike.extend(settings);
-    }
-    processes.agree(&alike)?;
+    begin(processes, corpus, device, settings)?;
     let (batch, n) = (config.data.batch_size, processes.size() as i64);
     if batch % n != 0 {
         return Err(Error::Request(format!(
@@ -54,6 +41,19 @@ pub fn check(processes: &Processes, config: &Config, corpus: &Corpus, device: De
         )));
     }
     Ok(())
+}
+
+/// Connects processes that have the same version, text and kind of device, and also have `more` alike.
+pub fn begin(processes: &Processes, corpus: &Corpus, device: Device, more: Value) -> Result<(), Error> {
+    // GPUs send by another way than CPUs.
+    let kind = if device.is_cuda() { "cuda" } else { "no cuda" };
+    let mut alike =
+        json!({"version": env!("CARGO_PKG_VERSION"), "the SHA-256 of its text": corpus.sha256, "its device": kind});
+    if let (Value::Object(alike), Value::Object(more)) = (&mut alike, more) {
+        alike.extend(more);
+    }
+    processes.agree(&alike)?;
+    Ok(processes.join(device)?)
 }
 
 /// The run's directory, which rank 0 has.
@@ -85,7 +85,8 @@ pub fn digest<'a>(tensors: impl Iterator<Item = &'a Tensor>) -> Vec<u8> {
     sha256.finish().as_ref().to_vec()
 }
 
-/// An error unless all processes have the same weights, moments and chains, bit for bit: they are one model, and a checkpoint is that of all.
+/// An error unless all processes have the same weights, moments and chains, bit for bit: they are one model, and a checkpoint is that
+/// of all.
 pub fn check_weights(processes: &Processes, optimizer: &AdamW, contrastive: Option<&Contrastive>) -> Result<(), Error> {
     if processes.size() == 1 {
         return Ok(());

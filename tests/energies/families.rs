@@ -10,7 +10,6 @@ use nanoebm::ebm::Ebm;
 use nanoebm::fast_weights::FastWeights;
 use nanoebm::nn::optim::AdamW;
 use nanoebm::nn::pass::{Pass, Wanted};
-use nanoebm::processes::Processes;
 use safetensors::tensor::TensorView;
 use tch::{Device, Kind, Tensor, no_grad};
 
@@ -316,21 +315,8 @@ fn longer_descent_of_a_convex_energy_comes_closer_to_its_minimum() {
         assert!(values[0] - values[400] > 0.1, "{values:?}");
         // From anywhere else the descent ends at the same prediction.
         let other = Tensor::randn_like(&path[0]);
-        let descent = nanoebm::energy::Descent {
-            steps: 400,
-            step_size: ebm.alpha.shallow_clone(),
-            jitter: 0.0,
-            grad_scale: 1.0,
-            grad_clamp: 100.0,
-            max_move: 0.0,
-            noise: nanoebm::energy::Noise::Off,
-            momentum: 0.0,
-            center: true,
-            tolerance: 0.0,
-            adaptive: false,
-            record: false,
-            processes: Processes::alone(),
-        };
+        let plain = nanoebm::energy::Descent::new(400, ebm.alpha.shallow_clone());
+        let descent = nanoebm::energy::Descent { grad_clamp: 100.0, center: true, ..plain };
         let end = nanoebm::energy::descend(energy.as_ref(), other, &descent).x;
         let apart = (end.softmax(-1, None) - path[400].softmax(-1, None)).abs().max().double_value(&[]);
         assert!(apart < 1e-3, "{apart}");
